@@ -1,0 +1,658 @@
+"""Sequences: the forms a user may pass, and the one flat form everything computes on.
+
+The axis order is (sequence, time, variable) throughout. A set of sequences is stored as one
+buffer of all their steps, (steps, D), and n + 1 offsets: sequence i is the rows from offsets[i] to
+offsets[i + 1]. Nothing is padded and no step is masked, so T of the lecture may differ from one
+sequence to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = ["Ragged", "Sequences", "check_sequences", "flatten_steps", "from_channels_first"]
+
+Array: TypeAlias = NDArray[Any]
+Offsets: TypeAlias = NDArray[np.intp]
+Form: TypeAlias = Literal["list", "ragged", "3d", "2d"]
+
+_NUMBERS = "biuf"  # dtype.kind of features: bool, integer, floating
+_LABELS = "biufU"  # dtype.kind of what may stand beside the steps: numbers or text
+_EACH = "every sequence must be (n_timesteps, n_features)"
+_WHOLE = (
+    "expected a list of (n_timesteps, n_features) arrays, an array of shape (n_sequences, "
+    "n_timesteps, n_features) or (n_sequences, n_timesteps), or a cbptt.Ragged"
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Ragged:
+    """Sequences of unequal lengths in one flat buffer.
+
+    It can be indexed like a list of arrays, and like an array whose first axis is the sequences,
+    so that scikit-learn's splitters and searches cut it without making a list of it.
+
+    Parameters
+    ----------
+    values : (steps, D) or (steps,) ndarray
+        Every step of every sequence, one sequence after the other: features, targets or labels.
+        C-contiguous, of any dtype but object. It is not copied.
+    offsets : (n + 1,) array of int
+        Sequence i is ``values[offsets[i]:offsets[i + 1]]``. Strictly increasing from 0 to steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If values or offsets are not as described.
+
+    See Also
+    --------
+    Ragged.from_sequences, Ragged.from_padded, Ragged.from_flat
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cbptt.sequences import Ragged
+    >>> X = Ragged.from_sequences([np.zeros((3, 2)), np.ones((5, 2))])
+    >>> X
+    Ragged(n=2, steps=8, features=2, lengths 3..5, float64)
+    >>> X[1].shape
+    (5, 2)
+    """
+
+    values: Array
+    offsets: Offsets
+
+    def __post_init__(self) -> None:
+        values, offsets = self.values, np.array(self.offsets)
+        if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+            raise TypeError(
+                f"Ragged got values of type {type(values).__name__}; expected an ndarray. "
+                "Ragged.from_sequences and Ragged.from_flat convert other data."
+            )
+        if values.dtype.hasobject:
+            raise TypeError(f"Ragged got values of dtype {values.dtype}; expected no objects.")
+        if values.ndim not in (1, 2) or not values.flags.c_contiguous:
+            raise ValueError(
+                f"Ragged got values of shape {values.shape} and strides {values.strides}; expected "
+                "(steps, D) or (steps,), C-contiguous. np.ascontiguousarray makes it so."
+            )
+        if offsets.ndim != 1 or offsets.dtype.kind not in "iu":
+            raise TypeError(
+                f"Ragged got offsets of dtype {offsets.dtype} and shape {offsets.shape}; expected "
+                "integers of shape (n_sequences + 1,)."
+            )
+        offsets = offsets.astype(np.intp, copy=False)
+        if not (offsets.size and offsets[0] == 0 and offsets[-1] == len(values)):
+            raise ValueError(
+                f"Ragged got offsets {offsets[:1]} .. {offsets[-1:]} for {len(values)} steps; "
+                f"expected them to run from 0 to {len(values)}."
+            )
+        if (short := np.flatnonzero(np.diff(offsets) < 1)).size:
+            raise ValueError(
+                f"Ragged got a sequence {short[0]} with {np.diff(offsets)[short[0]]} steps; "
+                "offsets must be strictly increasing, every sequence has at least one step."
+            )
+        offsets.flags.writeable = False
+        object.__setattr__(self, "values", np.asarray(values))
+        object.__setattr__(self, "offsets", offsets)
+
+    @classmethod
+    def from_sequences(cls, sequences: Iterable[ArrayLike]) -> Ragged:
+        """Copy separate sequences into one buffer.
+
+        Parameters
+        ----------
+        sequences : iterable of (T_i, D) or (T_i,) arrays
+            Numbers or text. The dtype is the one NumPy's concatenation gives.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no sequence, or one has no steps or another number of features.
+        """
+        values, offsets, _ = _Reader("Ragged.from_sequences", "sequences").read(list(sequences))
+        return cls(values, offsets)
+
+    @classmethod
+    def from_padded(cls, X: ArrayLike, lengths: ArrayLike | None = None) -> Ragged:
+        """Cut the padding off sequences that were made equally long.
+
+        Parameters
+        ----------
+        X : (n, T, D) or (n, T) array
+            Padded at the end of the time axis.
+        lengths : (n,) array of int, optional
+            Valid steps of each sequence, 1 to T. By default the steps at the end of a sequence
+            whose features are all NaN are padding; a NaN anywhere else is kept.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a length is not in 1 to T, or a sequence holds nothing but NaN.
+        """
+        reader = _Reader("Ragged.from_padded")
+        padded = reader.array(X, (2, 3))
+        T = padded.shape[1]
+        if lengths is None:
+            valid = padded == padded  # NaN alone differs from itself
+            valid = valid if valid.ndim == 2 else valid.any(axis=2)
+            lengths = np.where(valid, np.arange(1, T + 1), 0).max(axis=1, initial=0)
+        lengths = reader.lengths(lengths, longest=T)
+        if len(lengths) != len(padded):
+            raise ValueError(
+                f"Ragged.from_padded got {len(lengths)} lengths for {len(padded)} sequences; "
+                "expected one length for each."
+            )
+        return cls(padded[np.arange(T) < lengths[:, None]], _offsets(lengths))
+
+    @classmethod
+    def from_flat(cls, X: ArrayLike, lengths: ArrayLike) -> Ragged:
+        """Take sequences that already lie one after the other, with the length of each.
+
+        Parameters
+        ----------
+        X : (steps, D) or (steps,) array
+            Every step of every sequence. Not copied where it is a C-contiguous array.
+        lengths : (n,) array of int
+            Steps of each sequence, at least 1, steps in all.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a length is below 1, or the lengths do not add up to steps.
+        """
+        reader = _Reader("Ragged.from_flat")
+        values = np.ascontiguousarray(reader.array(X, (1, 2)))
+        offsets = _offsets(reader.lengths(lengths, longest=len(values)))
+        if offsets[-1] != len(values):
+            raise ValueError(
+                f"Ragged.from_flat got lengths that add up to {offsets[-1]}, but X has "
+                f"{len(values)} steps; the lengths must share out every step."
+            )
+        return cls(values, offsets)
+
+    @property
+    def lengths(self) -> Offsets:
+        """(n,) ndarray: steps of each sequence."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all sequences together."""
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """(n, None, D), or (n, None) where a step is a single value."""
+        return (len(self), None, *self.values.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the values."""
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self.values[start:stop] for start, stop in pairwise(self.offsets.tolist()))
+
+    def __repr__(self) -> str:
+        features = [f"features={D}" for D in self.values.shape[1:]]
+        lengths = [f"lengths {self.lengths.min()}..{self.lengths.max()}"] if len(self) else []
+        parts = [f"n={len(self)}", f"steps={self.n_steps}", *features, *lengths, str(self.dtype)]
+        return f"Ragged({', '.join(parts)})"
+
+    @overload
+    def __getitem__(self, key: int | np.integer[Any]) -> Array: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[int] | Array) -> Ragged: ...
+    @overload
+    def __getitem__(self, key: tuple[Any, Any]) -> Array | Ragged: ...
+    def __getitem__(self, key: Any) -> Array | Ragged:
+        """Sequence i as a view; a slice, mask or index array as another Ragged.
+
+        A slice of step 1 shares the buffer, everything else is copied into a new one.
+        """
+        n = len(self)
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn indexes whatever has a shape by X[key, ...]
+        if isinstance(key, (int, np.integer)):
+            i = int(key)  # a small NumPy integer may not hold n
+            if not -n <= i < n:
+                raise IndexError(f"Ragged of {n} sequences has no sequence {i}.")
+            return self.values[self.offsets[i % n] : self.offsets[i % n + 1]]
+        if isinstance(key, slice) and key.step in (None, 1):
+            first, last, _ = key.indices(n)
+            offsets = self.offsets[first : max(first, last) + 1]
+            return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        index = np.arange(n)[key]
+        if index.ndim != 1:
+            raise IndexError(
+                f"Ragged got an index of {index.ndim} dimensions; "
+                "expected an int, a slice, a mask or a 1-D array of int."
+            )
+        lengths = self.lengths[index]
+        offsets = _offsets(lengths)
+        # row r of chosen sequence j is row r - offsets[j] of its source
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[index] - offsets[:-1], lengths)
+        return Ragged(self.values.take(rows, axis=0), offsets)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """(n,) object ndarray of the sequences, each a view."""
+        if dtype is not None and np.dtype(dtype) != object:
+            raise TypeError(
+                f"Ragged cannot become an array of {np.dtype(dtype)}, as its sequences may differ "
+                "in length; use to_padded(), to_list() or values."
+            )
+        if copy is False:
+            raise ValueError("Ragged cannot become an array of objects without a copy.")
+        return np.fromiter(self, dtype=object, count=len(self))
+
+    def astype(self, dtype: DTypeLike) -> Ragged:
+        """The same sequences with values of another dtype; shares the buffer if it is this one."""
+        return Ragged(self.values.astype(dtype, copy=False), self.offsets)
+
+    def to_list(self) -> list[Array]:
+        """List of (T_i, D) or (T_i,) views, one for each sequence."""
+        return list(self)
+
+    def to_padded(self, fill_value: Any = np.nan) -> Array:
+        """Sequences padded at the end to the longest.
+
+        Parameters
+        ----------
+        fill_value : scalar, default=nan
+            The padding. The dtype is widened where it cannot hold it: integers padded with NaN
+            become floats. Text needs a text here.
+
+        Returns
+        -------
+        (n, T_max, D) or (n, T_max) ndarray
+        """
+        if isinstance(fill_value, str) != (self.dtype.kind == "U"):
+            raise TypeError(
+                f"Ragged.to_padded got fill_value={fill_value!r} for values of dtype {self.dtype}; "
+                "expected text to pad text and a number to pad numbers."
+            )
+        # a plain number widens the dtype only as far as it must, a text to its own length
+        fill = np.asarray(fill_value) if isinstance(fill_value, str) else fill_value
+        steps = np.arange(self.lengths.max(initial=0))
+        shape = (len(self), len(steps), *self.values.shape[1:])
+        padded = np.full(shape, fill, np.result_type(self.dtype, fill))
+        padded[steps < self.lengths[:, None]] = self.values
+        return padded
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Checked sequences: what `check_sequences` makes of a user's X.
+
+    Attributes
+    ----------
+    values : (steps, D) ndarray of float32 or float64
+        Every step of every sequence; finite, C-contiguous, aligned, native-endian; maybe read-only.
+    offsets : (n + 1,) ndarray of intp
+        Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
+    form : {"list", "ragged", "3d", "2d"}
+        The form the user chose, which outputs mirror.
+    """
+
+    values: Array
+    offsets: Offsets
+    form: Form
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all sequences together."""
+        return len(self.values)
+
+    @property
+    def n_features(self) -> int:
+        """Variables of a step, D."""
+        return int(self.values.shape[1])
+
+    @property
+    def lengths(self) -> Offsets:
+        """(n,) ndarray: steps of each sequence."""
+        return np.diff(self.offsets)
+
+    def shape_like(self, values: Array) -> Array | Ragged:
+        """Give values of every step the form the sequences came in.
+
+        Parameters
+        ----------
+        values : (steps, C) or (steps,) ndarray
+
+        Returns
+        -------
+        (n, T, C) or (n, T) ndarray, Ragged, or (n,) object ndarray of (T_i, C) or (T_i,) views
+            For the forms "3d" and "2d", "ragged", and "list".
+        """
+        if len(values) != self.n_steps:
+            raise ValueError(f"shape_like got {len(values)} steps; expected {self.n_steps}.")
+        if self.form in ("2d", "3d"):
+            n = len(self)
+            return values.reshape(n, self.n_steps // n, *values.shape[1:])
+        ragged = Ragged(np.ascontiguousarray(values), self.offsets)
+        return ragged if self.form == "ragged" else np.asarray(ragged)
+
+
+def from_channels_first(X: Any) -> Any:
+    """Turn (sequence, variable, time), the order of sktime and aeon, into our axis order.
+
+    Parameters
+    ----------
+    X : (n, D, T) array, or list of (D, T_i) arrays
+
+    Returns
+    -------
+    (n, T, D) ndarray, or list of (T_i, D) ndarrays
+        Views where X holds arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is not as described. The order of the axes itself cannot be checked.
+    """
+    reader = _Reader(
+        "from_channels_first",
+        each="every sequence must be (n_features, n_timesteps)",
+        whole="expected an (n_sequences, n_features, n_timesteps) array or a list of "
+        "(n_features, n_timesteps) arrays",
+    )
+    X = reader.container(X)
+    if isinstance(X, list):
+        return [reader.array(item, (2,), i).T for i, item in enumerate(X)]
+    return reader.array(X, (3,)).swapaxes(1, 2)
+
+
+def check_sequences(
+    X: Any,
+    *,
+    caller: str,
+    dtype: DTypeLike | Literal["auto"] = "auto",
+    name: str = "X",
+    n_features: int | None = None,
+) -> Sequences:
+    """Read sequences in any accepted form, or say what is wrong with them.
+
+    Parameters
+    ----------
+    X : list, tuple or 1-D object array of (T_i, D) or (T_i,); (n, T, D) or (n, T) array; Ragged
+        (T_i,) and (n, T) are sequences of one variable. Not copied where it is an array or a
+        Ragged of the result's dtype, C-contiguous and aligned.
+    caller : str
+        Who asks: every error begins with it.
+    dtype : {"auto", float32, float64}, default="auto"
+        "auto" is float32 where NumPy's common dtype of all sequences is float32, else float64.
+    name : str, default="X"
+        What errors call X.
+    n_features : int, optional
+        Required number of variables D.
+
+    Returns
+    -------
+    Sequences
+
+    Raises
+    ------
+    TypeError
+        If X or a sequence is not array-like, is a scalar, sparse or masked.
+    ValueError
+        If a shape or a dtype is wrong, a sequence has no steps, or a value is not finite.
+    """
+    reader = _Reader(caller, name, _NUMBERS)
+    values, offsets, form = reader.read(X)
+    values = values.reshape(len(values), -1)
+    D = values.shape[1]
+    if n_features is not None and n_features != D:
+        raise reader.error(
+            ValueError,
+            f"with {D} features, but expected n_features={n_features}",
+            advice=f"every sequence must be (n_timesteps, {n_features})",
+        )
+    if isinstance(dtype, str) and dtype == "auto":
+        dtype = np.float32 if values.dtype.str[1:] == "f4" else np.float64
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"{caller} got dtype={dtype!r}; expected 'auto', float32 or float64.")
+    return Sequences(reader.finite(values, offsets, np.dtype(dtype)), offsets, form)
+
+
+def flatten_steps(
+    Y: Any,
+    sequences: Sequences,
+    *,
+    caller: str,
+    name: str = "Y",
+    dtype: DTypeLike | None = None,
+) -> Array:
+    """Read one value, or one row of values, for every step of `sequences`.
+
+    Parameters
+    ----------
+    Y : list, tuple or 1-D object array of (T_i,) or (T_i, K); (n, T) or (n, T, K) array; Ragged
+        Numbers, booleans or text, with the lengths of `sequences`.
+    sequences : Sequences
+        What Y belongs to.
+    caller : str
+        Who asks: every error begins with it.
+    name : str, default="Y"
+        What errors call Y.
+    dtype : dtype, optional
+        Dtype of the result, of the same kind or a wider one. By default the one NumPy finds.
+
+    Returns
+    -------
+    (steps,) or (steps, K) ndarray
+        C-contiguous; a view where Y is an array or a Ragged of this dtype.
+
+    Raises
+    ------
+    TypeError
+        If Y or an item is not array-like, is a scalar or masked, or cannot be cast to dtype.
+    ValueError
+        If a shape, a dtype or a length is wrong, or a value is not finite.
+    """
+    reader = _Reader(
+        caller,
+        name,
+        each=f"every {name}[i] must hold one value, or one row of values, for each step of X[i]",
+        whole="expected a list of arrays as long as the sequences, an (n_sequences, n_timesteps) "
+        "or (n_sequences, n_timesteps, n_outputs) array, or a cbptt.Ragged",
+        column="output",
+    )
+    values, offsets, _ = reader.read(Y)
+    if len(offsets) != len(sequences.offsets):
+        got = f"with {len(offsets) - 1} sequences, but X has {len(sequences)}"
+        raise reader.error(ValueError, got)
+    lengths, expected = np.diff(offsets), sequences.lengths
+    if (odd := np.flatnonzero(lengths != expected)).size:
+        i = int(odd[0])
+        raise reader.error(ValueError, f"with {lengths[i]} steps, but X[{i}] has {expected[i]}", i)
+    target = np.dtype(dtype) if dtype is not None else values.dtype.newbyteorder("=")
+    if not np.can_cast(values.dtype, target, "same_kind"):
+        got = f"of dtype {values.dtype}, which cannot be cast to {target}"
+        raise reader.error(TypeError, got)
+    return reader.finite(values, offsets, target)
+
+
+def _offsets(lengths: Offsets) -> Offsets:
+    """(n + 1,) running sum of the lengths, from 0."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.intp)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads what users pass into plain arrays; errors name the caller, the item and the cure."""
+
+    caller: str
+    name: str = "X"
+    kinds: str = _LABELS
+    each: str = _EACH
+    whole: str = _WHOLE
+    column: str = "feature"
+
+    def error(
+        self,
+        kind: type[TypeError] | type[ValueError],
+        got: str,
+        i: int | None = None,
+        advice: str | None = None,
+    ) -> Exception:
+        where = self.name if i is None else f"{self.name}[{i}]"
+        return kind(f"{self.caller} got {where} {got}; {advice or self.each}.")
+
+    @property
+    def _every_value(self) -> str:
+        wanted = "a real number" if self.kinds == _NUMBERS else "a real number, or every one text"
+        return f"every value must be {wanted}"
+
+    def read(self, X: Any) -> tuple[Array, Offsets, Form]:
+        """Values (steps,) or (steps, D), offsets and form of sequences that all have steps."""
+        form: Form
+        if isinstance(X, Ragged):
+            values, lengths, form = self.array(X.values, (1, 2)), X.lengths, "ragged"
+        elif isinstance(X := self.container(X), list):
+            items = [self.array(item, (1, 2), i) for i, item in enumerate(X)]
+            values, lengths, form = self._join(items), np.array(list(map(len, items))), "list"
+        else:
+            array = self.array(X, (2, 3))
+            n, T = array.shape[:2]
+            values, form = array.reshape(n * T, *array.shape[2:]), "2d" if array.ndim == 2 else "3d"
+            lengths = np.full(n, T)
+        if not len(lengths):
+            raise self.error(ValueError, "with 0 sequences", advice="expected at least one")
+        if not lengths.all():
+            advice = "every sequence must have at least one step; leave empty ones out"
+            raise self.error(ValueError, "with 0 steps", int(lengths.argmin()), advice)
+        if 0 in values.shape:
+            raise self.error(ValueError, f"with 0 {self.column}s")
+        return values, _offsets(lengths), form
+
+    def container(self, X: Any) -> Array | list[Any]:
+        """X as a list of sequences or as one array."""
+        if not isinstance(X, (list, tuple)):
+            if not any(hasattr(X, a) for a in ("__array__", "iloc", "tocsr")):
+                advice = self.whole
+                if isinstance(X, Iterator):
+                    advice += f". Pass list({self.name}), as it is read more than once"
+                raise self.error(TypeError, f"of type {type(X).__name__}", advice=advice)
+            X = self._plain(X, None)
+            if X.ndim != 1 or X.dtype.kind != "O":
+                return X  # type: ignore[no-any-return]
+        return list(X)
+
+    def array(self, item: Any, ndims: tuple[int, ...], i: int | None = None) -> Array:
+        """One sequence, or all of them (i is None), as an array of accepted shape and kind."""
+        array = item if type(item) is np.ndarray else self._plain(item, i)
+        if array.ndim not in ndims:
+            kind = ValueError if array.ndim else TypeError
+            got = f"of type {type(item).__name__} and shape {array.shape}"
+            advice = self.each if i is not None else self.whole
+            if i is None and array.ndim == 1:
+                advice += (
+                    f". Reshape your data: {self.name}[None, :] is one sequence, "
+                    f"{self.name}[:, None] is {len(array)} sequences of one step"
+                )
+            raise self.error(kind, got, i, advice)
+        if array.dtype.kind == "O":
+            array = self._unboxed(array, i)
+        if array.dtype.kind not in self.kinds:
+            complex_ = ". Complex data not supported" if array.dtype.kind == "c" else ""
+            raise self.error(ValueError, f"of dtype {array.dtype}{complex_}", i, self._every_value)
+        return array
+
+    def lengths(self, lengths: ArrayLike, longest: int) -> Offsets:
+        """(n,) lengths, each from 1 to longest."""
+        checked = np.asarray(lengths)
+        if checked.ndim != 1 or checked.dtype.kind not in "iu":
+            raise TypeError(
+                f"{self.caller} got lengths of dtype {checked.dtype} and shape {checked.shape}; "
+                "expected integers of shape (n_sequences,)."
+            )
+        if (odd := np.flatnonzero((checked < 1) | (checked > longest))).size:
+            got, advice = f"with {checked[odd[0]]} valid steps", f"expected 1 to {longest}"
+            raise self.error(ValueError, got, int(odd[0]), advice)
+        return checked.astype(np.intp)
+
+    def finite(self, values: Array, offsets: Offsets, dtype: np.dtype[Any]) -> Array:
+        """`values` as contiguous, aligned memory of `dtype`, without NaN or infinity."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.require(values, dtype, ["C", "A"])
+            # a finite sum has finite terms; the terms are looked at only if it is not
+            if dtype.kind != "f" or np.isfinite(values.sum()):
+                return values
+        finite = np.isfinite(values).reshape(len(values), -1)
+        if finite.all():
+            return values
+        step, d = divmod(int(finite.argmin()), finite.shape[1])
+        i = int(np.searchsorted(offsets, step, side="right")) - 1
+        where = f"at step {step - offsets[i]}"
+        if values.ndim == 2:
+            where += f", {self.column} {d}"
+        if np.isnan(values[step]).reshape(-1)[d]:
+            advice = (
+                "every value must be finite. If NaN pads the end of shorter sequences, "
+                f"cbptt.Ragged.from_padded({self.name}) cuts it off"
+            )
+            raise self.error(ValueError, f"with NaN {where}", i, advice)
+        got = f"with inf {where}: infinite, or too large for {dtype}"
+        raise self.error(ValueError, got, i, "every value must be finite; scale or clip it")
+
+    def _join(self, items: list[Array]) -> Array:
+        """(steps,) where every item is 1-D, else (steps, D) with the 1-D ones as one column."""
+        if not items:
+            return np.empty(0)
+        columns = [1 if item.ndim == 1 else item.shape[1] for item in items]
+        for i, count in enumerate(columns):
+            if count != columns[0]:
+                got = f"with {count} {self.column}s, but {self.name}[0] has {columns[0]}"
+                raise self.error(ValueError, got, i)
+        if len({item.ndim for item in items}) == 2:
+            items = [item.reshape(len(item), -1) for item in items]
+        return np.concatenate(items)
+
+    def _plain(self, item: Any, i: int | None) -> Array:
+        """`item` as NumPy sees it, unless that would lose a mask or fail."""
+        if hasattr(item, "tocsr"):
+            advice = "sparse data is not supported, pass its .toarray()"
+            raise self.error(TypeError, "as a sparse array", i, advice)
+        rows = item if isinstance(item, (list, tuple)) else [item]
+        if any(isinstance(row, np.ma.MaskedArray) for row in rows):
+            advice = "its mask would be lost: pass the valid steps, or .filled(value)"
+            raise self.error(TypeError, "as a masked array", i, advice)
+        try:
+            return np.asarray(item)
+        except (TypeError, ValueError, OverflowError, RuntimeError) as cause:
+            kind = TypeError if isinstance(cause, TypeError) else ValueError
+            advice = self.each if i is not None else self.whole
+            raise self.error(kind, f"that is no array ({cause})", i, advice) from cause
+
+    def _unboxed(self, array: Array, i: int | None) -> Array:
+        """An array of objects as the numbers or the text that it holds."""
+        try:
+            plain = np.array(array.tolist())
+            if plain.dtype.kind == "O" and self.kinds == _NUMBERS:
+                plain = plain.astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as cause:
+            kind = TypeError if isinstance(cause, TypeError) else ValueError
+            got = f"of dtype object that is not numeric ({cause})"
+            raise self.error(kind, got, i, self._every_value) from cause
+        mixed = plain.dtype.kind == "U" and not all(isinstance(v, str) for v in array.flat)
+        if plain.shape != array.shape or plain.dtype.kind == "O" or mixed:
+            got = "of dtype object with values that are not of one kind"
+            raise self.error(ValueError, got, i, self._every_value)
+        return plain

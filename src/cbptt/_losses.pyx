@@ -1,0 +1,234 @@
+"""Output functions, losses, and the delta dL/da2 (the lecture, "BPTT: gradient w.r.t. a2").
+
+A delta is the loss' own derivative through f's Jacobian: dL/da2 = dL/dh2 (dh2/da2). The Jacobian
+is diagonal for the scalar functions and dense for softmax. For three pairs the product collapses
+to h2 - target (identity with squared_error, softmax and logistic with log_loss); that shortcut
+neither divides by h2 nor cancels, so it stays exact where h2 underflows.
+"""
+
+from cython cimport floating
+from libc.math cimport exp, fabs, log, log1p
+
+from cbptt._activations cimport (
+    IDENTITY, LOGISTIC, SOFTMAX, activate, exponential, times_derivative
+)
+
+LOSSES = {"squared_error": <int> SQUARED_ERROR, "log_loss": <int> LOG_LOSS}
+
+
+# ---- forward: h2 = f(a2), one row ------------------------------------------------------------
+
+cdef inline void shift_row(
+    floating* z,                 # INOUT (K,)  in: a2; out: a2 - max a2, of which softmax is the same
+    Py_ssize_t K,
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef floating largest = z[0]
+    for k in range(1, K):
+        largest = max(largest, z[k])
+    for k in range(K):
+        z[k] -= largest
+
+
+cdef inline double softmax_shifted_row(
+    floating* z,                 # INOUT (K,)  in: a2 - max a2; out: softmax(a2)
+    Py_ssize_t K,
+) noexcept nogil:
+    """h2 = exp(a2) / sum exp(a2);  return log sum exp of what came in"""
+    cdef Py_ssize_t k
+    cdef double total = 0
+    cdef floating factor
+    exponential(z, K)
+    for k in range(K):
+        total += z[k]
+    factor = <floating> (1 / total)
+    for k in range(K):
+        z[k] *= factor
+    return log(total)
+
+
+cdef inline void output_row(
+    floating* z,                 # INOUT (K,)  in: a2; out: h2
+    Py_ssize_t K,
+    int f,
+) noexcept nogil:
+    if f == SOFTMAX:
+        shift_row(z, K)
+        softmax_shifted_row(z, K)
+    else:
+        activate(z, K, f)
+
+
+cdef void output(
+    floating[:, ::1] z,          # INOUT (R, K)  in: a2; out: h2 = f(a2)
+    int f,
+) noexcept nogil:
+    """h2 = f(a2)"""
+    cdef Py_ssize_t r
+    if f == SOFTMAX:
+        for r in range(z.shape[0]):
+            output_row(&z[r, 0], z.shape[1], f)
+    else:
+        activate(&z[0, 0], z.shape[0] * z.shape[1], f)
+
+
+# ---- the loss of one row: takes a2, leaves h2 -------------------------------------------------
+
+cdef inline double squared_error_row(
+    floating* z,                 # INOUT (K,)  in: a2; out: h2
+    const floating* target,      # IN    (K,)
+    Py_ssize_t K,
+    int f,
+) noexcept nogil:
+    """L = 1/2 sum_k (h2_k - target_k)^2"""
+    cdef Py_ssize_t k
+    cdef double total = 0, difference
+    output_row(z, K, f)
+    for k in range(K):
+        difference = <double> z[k] - target[k]
+        total += difference * difference
+    return total / 2
+
+
+cdef inline double categorical_log_loss_row(
+    floating* z,                 # INOUT (K,)  in: a2; out: h2 = softmax(a2)
+    const floating* target,      # IN    (K,)  probabilities, summing to 1
+    Py_ssize_t K,
+) noexcept nogil:
+    """L = - sum_k target_k log h2_k = log sum exp(a2) - sum_k target_k a2_k"""
+    cdef Py_ssize_t k
+    cdef double total = 0
+    shift_row(z, K)
+    for k in range(K):
+        if target[k] != 0:
+            total -= <double> target[k] * z[k]
+    return total + softmax_shifted_row(z, K)
+
+
+cdef inline double binary_log_loss_row(
+    floating* z,                 # INOUT (K,)  in: a2; out: h2 = logistic(a2)
+    const floating* target,      # IN    (K,)  probabilities
+    Py_ssize_t K,
+) noexcept nogil:
+    """L = - sum_k target_k log h2_k + (1 - target_k) log(1 - h2_k) = sum_k log(1 + e^a2) - target a2"""
+    cdef Py_ssize_t k
+    cdef double total = 0, z_k
+    for k in range(K):
+        z_k = z[k]
+        total += max(z_k, <double> 0) - target[k] * z_k + log1p(exp(-fabs(z_k)))
+    activate(z, K, LOGISTIC)
+    return total
+
+
+# ---- backward: dL/da2 = dL/dh2 (dh2/da2), one row ---------------------------------------------
+
+cdef inline bint is_canonical(int f, int loss) noexcept nogil:
+    if loss == SQUARED_ERROR:
+        return f == IDENTITY
+    return f == SOFTMAX or f == LOGISTIC
+
+
+cdef inline void loss_derivative_row(
+    floating* d,                 # INOUT (K,)  in: target; out: dL/dh2
+    const floating* h2,          # IN    (K,)
+    Py_ssize_t K,
+    int f,
+    int loss,
+) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(K):
+        if loss == SQUARED_ERROR:
+            # forward: L = 1/2 sum_k (h2_k - target_k)^2
+            d[k] = h2[k] - d[k]
+        elif f == SOFTMAX:
+            # forward: L = - sum_k target_k log h2_k
+            d[k] = -d[k] / h2[k] if d[k] != 0 else 0
+        else:
+            # forward: L = - sum_k target_k log h2_k + (1 - target_k) log(1 - h2_k)
+            d[k] = (h2[k] - d[k]) / (h2[k] * (1 - h2[k]))
+
+
+cdef inline void times_jacobian_row(
+    floating* d,                 # INOUT (K,)  in: dL/dh2; out: dL/da2
+    const floating* h2,          # IN    (K,)
+    Py_ssize_t K,
+    int f,
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef floating inner = 0
+    if f == SOFTMAX:
+        # dh2_i/da2_k = h2_i ([i = k] - h2_k): dense
+        for k in range(K):
+            inner += d[k] * h2[k]
+        for k in range(K):
+            d[k] = h2[k] * (d[k] - inner)
+    else:
+        # dh2_i/da2_k = f'(a2_k) [i = k]: diagonal
+        times_derivative(d, h2, K, f)
+
+
+cdef double loss_and_delta(
+    floating[:, ::1] z,          # INOUT (R, K)  in: a2; out: h2 = f(a2)
+    floating[:, ::1] dz,         # INOUT (R, K)  in: the targets; out: w dL/da2
+    const floating[::1] weight,  # IN    (R,)    w; 0 marks a row without a target
+    int f,
+    int loss,
+    bint canonical,              # take the shortcut h2 - target where it holds
+) noexcept nogil:
+    """Return sum_r w_r L(h2_r, target_r), summed in double."""
+    cdef:
+        Py_ssize_t K = z.shape[1]
+        Py_ssize_t r, k
+        double total = 0
+        floating w
+        floating* z_r
+        floating* dz_r
+        bint shortcut = canonical and is_canonical(f, loss)
+
+    for r in range(z.shape[0]):
+        z_r = &z[r, 0]
+        dz_r = &dz[r, 0]
+        w = weight[r]
+
+        if w == 0:
+            output_row(z_r, K, f)
+            for k in range(K):
+                dz_r[k] = 0
+            continue
+
+        if loss == SQUARED_ERROR:
+            total += w * squared_error_row(z_r, dz_r, K, f)
+        elif f == SOFTMAX:
+            total += w * categorical_log_loss_row(z_r, dz_r, K)
+        else:
+            total += w * binary_log_loss_row(z_r, dz_r, K)
+
+        if shortcut:
+            for k in range(K):
+                dz_r[k] = z_r[k] - dz_r[k]
+        else:
+            loss_derivative_row(dz_r, z_r, K, f, loss)
+            times_jacobian_row(dz_r, z_r, K, f)
+        for k in range(K):
+            dz_r[k] *= w
+    return total
+
+
+def evaluate(
+    floating[:, ::1] z,
+    floating[:, ::1] dz,
+    const floating[::1] weight,
+    int f,
+    int loss,
+    bint canonical,
+):
+    """Turn z from a2 into h2 and dz from targets into w dL/da2, in place; return the loss."""
+    with nogil:
+        total = loss_and_delta(z, dz, weight, f, loss, canonical)
+    return total
+
+
+def evaluate_output(floating[:, ::1] z, int f):
+    """Turn z from a2 into h2 = f(a2), in place."""
+    with nogil:
+        output(z, f)

@@ -1,0 +1,129 @@
+"""One pass over theta each: penalty, norm, clipping, and the steps of the optimisers."""
+
+from cython cimport floating
+from libc.math cimport sqrt
+
+
+cdef double penalise(
+    floating[::1] gradient,      # INOUT (P,)  in: sum of dL; out: (sum of dL + alpha theta) / weight
+    const floating[::1] theta,   # IN    (P,)
+    Py_ssize_t n_weights,        # the first n_weights entries are penalised, the biases are not
+    double alpha,
+    double weight_sum,
+) noexcept nogil:
+    """d/dtheta of (sum of L + alpha / 2 |weights|^2) / weight_sum; return alpha / 2 |weights|^2"""
+    cdef:
+        Py_ssize_t i
+        double squares = 0
+        floating a = <floating> alpha
+        floating factor = <floating> (1 / weight_sum)
+    for i in range(n_weights):
+        squares += <double> theta[i] * theta[i]
+        gradient[i] = (gradient[i] + a * theta[i]) * factor
+    for i in range(n_weights, gradient.shape[0]):
+        gradient[i] *= factor
+    return alpha / 2 * squares
+
+
+cdef double norm(
+    const floating[::1] v,       # IN    (P,)
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double squares = 0
+    for i in range(v.shape[0]):
+        squares += <double> v[i] * v[i]
+    return sqrt(squares)
+
+
+cdef void scale(
+    floating[::1] v,             # INOUT (P,)  v = factor v
+    double factor,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef floating c = <floating> factor
+    for i in range(v.shape[0]):
+        v[i] *= c
+
+
+cdef void sgd_step(
+    floating[::1] theta,         # INOUT (P,)
+    floating[::1] velocity,      # INOUT (P,)
+    const floating[::1] gradient,  # IN  (P,)
+    double learning_rate,
+    double momentum,
+    bint nesterov,
+) noexcept nogil:
+    """v = mu v - eta g;  theta += v,  or mu v - eta g with Nesterov's look-ahead
+
+    Sutskever, Martens, Dahl & Hinton (2013), On the importance of initialization and momentum in
+    deep learning, in the form that scikit-learn's MLP uses.
+    """
+    cdef:
+        Py_ssize_t i
+        floating mu = <floating> momentum
+        floating eta = <floating> learning_rate
+    for i in range(theta.shape[0]):
+        velocity[i] = mu * velocity[i] - eta * gradient[i]
+        theta[i] += mu * velocity[i] - eta * gradient[i] if nesterov else velocity[i]
+
+
+cdef void adam_step(
+    floating[::1] theta,         # INOUT (P,)
+    floating[::1] m,             # INOUT (P,)  first moment
+    floating[::1] v,             # INOUT (P,)  second moment
+    const floating[::1] gradient,  # IN  (P,)
+    double learning_rate,
+    double beta_1,
+    double beta_2,
+    double epsilon,
+    Py_ssize_t step,             # 1 at the first step
+) noexcept nogil:
+    """m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  theta -= eta m^ / (sqrt(v^) + eps)
+
+    Kingma & Ba (2015), Adam: A method for stochastic optimization, algorithm 1, with the bias
+    corrections m^ = m / (1 - b1^t) and v^ = v / (1 - b2^t).
+    """
+    cdef:
+        Py_ssize_t i
+        floating b1 = <floating> beta_1, rest_1 = <floating> (1 - beta_1)
+        floating b2 = <floating> beta_2, rest_2 = <floating> (1 - beta_2)
+        floating eta = <floating> (learning_rate / (1 - beta_1 ** step))
+        floating root = <floating> (1 / sqrt(1 - beta_2 ** step))
+        floating eps = <floating> epsilon
+        floating g
+    for i in range(theta.shape[0]):
+        g = gradient[i]
+        m[i] = b1 * m[i] + rest_1 * g
+        v[i] = b2 * v[i] + rest_2 * g * g
+        theta[i] -= eta * m[i] / (<floating> sqrt(v[i]) * root + eps)
+
+
+# ---- for callers that hold a gradient of their own --------------------------------------------
+
+def take_sgd_step(
+    floating[::1] theta,
+    floating[::1] velocity,
+    const floating[::1] gradient,
+    double learning_rate,
+    double momentum,
+    bint nesterov,
+):
+    """Move theta and velocity by one step of stochastic gradient descent, in place."""
+    with nogil:
+        sgd_step(theta, velocity, gradient, learning_rate, momentum, nesterov)
+
+
+def take_adam_step(
+    floating[::1] theta,
+    floating[::1] m,
+    floating[::1] v,
+    const floating[::1] gradient,
+    double learning_rate,
+    double beta_1,
+    double beta_2,
+    double epsilon,
+    Py_ssize_t step,
+):
+    """Move theta, m and v by one step of Adam, in place."""
+    with nogil:
+        adam_step(theta, m, v, gradient, learning_rate, beta_1, beta_2, epsilon, step)

@@ -1,1 +1,58 @@
+"""Recurrent networks for scikit-learn: exact backpropagation through time in compiled code."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+# Public name to the module that defines it; a module is imported when its name is first used.
+_HOMES = {
+    "RNN": "network",
+    "Ragged": "sequences",
+    "from_channels_first": "sequences",
+    "RNNClassifier": "estimators",
+    "RNNRegressor": "estimators",
+    "RNNSequenceClassifier": "estimators",
+    "RNNSequenceRegressor": "estimators",
+    "datasets": "",
+    "reference": "",
+}
+
+if TYPE_CHECKING:
+    from cbptt import datasets, reference
+    from cbptt.estimators import (
+        RNNClassifier,
+        RNNRegressor,
+        RNNSequenceClassifier,
+        RNNSequenceRegressor,
+    )
+    from cbptt.network import RNN
+    from cbptt.sequences import Ragged, from_channels_first
+
+__all__ = [
+    "RNN",
+    "RNNClassifier",
+    "RNNRegressor",
+    "RNNSequenceClassifier",
+    "RNNSequenceRegressor",
+    "Ragged",
+    "datasets",
+    "from_channels_first",
+    "reference",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cbptt' has no attribute {name!r}")
+    home = _HOMES[name]
+    module = importlib.import_module(f"cbptt.{home or name}")
+    value = getattr(module, name) if home else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -471,7 +471,7 @@ def forward(
     # a2(t) = W1 h1(t) + b1
     # h2(t) = f(a2(t))
     h1_read = h1 if readout == "every" else h1[-1]
-    a2 = (_rows(h1_read) @ W1.T + b1).reshape(*h1_read.shape[:-1], -1)
+    a2 = (_rows(h1_read) @ W1.T + b1).reshape(*h1_read.shape[:-1], len(b1))
     h2 = OUTPUTS[output_activation](a2)
     return Forward(h0=h0, a1=a1, h1=h1, a2=a2, h2=h2)
 
@@ -560,7 +560,7 @@ class Bptt:
         Derivative with respect to the inputs, a row for each step; computed when first asked for,
         as training does not need it.
     weight_ih : (M, D) array
-        The parameter W0, which `x` needs.
+        A copy of the parameter W0, which `x` needs.
     """
 
     loss: Scalar
@@ -580,7 +580,8 @@ class Bptt:
     def x(self) -> Array:
         # the input h0(t) affects the loss through a1(t) alone, and nabla_{h0(t)} a1(t) = W0:
         # nabla_{h0(t)} L = nabla_{a1(t)} L W0                              (1 x D) = (1 x M)(M x D)
-        return (_rows(self.da1) @ self.weight_ih).reshape(*self.da1.shape[:-1], -1)
+        D = self.weight_ih.shape[1]
+        return (_rows(self.da1) @ self.weight_ih).reshape(*self.da1.shape[:-1], D)
 
     @property
     def gradients(self) -> dict[str, Array]:
@@ -706,7 +707,7 @@ def bptt(
         # h1(0) affects the loss through a1(1) alone
         # nabla_{h1(0)} L = nabla_{a1(1)} L W11                             (1 x M) = (1 x M)(M x M)
         h0=da1[0] @ W11,
-        weight_ih=W0,
+        weight_ih=W0.copy(),
     )
 
 

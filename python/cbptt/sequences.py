@@ -524,20 +524,21 @@ class _Reader:
         """Values (steps,) or (steps, D), offsets and form of sequences that all have steps."""
         form: Form
         if isinstance(X, Ragged):
-            values, lengths, form = self.array(X.values, (1, 2)), X.lengths, "ragged"
+            parts, lengths, form = [self.array(X.values, (1, 2))], X.lengths, "ragged"
         elif isinstance(X := self.container(X), list):
-            items = [self.array(item, (1, 2), i) for i, item in enumerate(X)]
-            values, lengths, form = self._join(items), np.array(list(map(len, items))), "list"
+            parts = [self.array(item, (1, 2), i) for i, item in enumerate(X)]
+            lengths, form = np.array(list(map(len, parts)), dtype=np.intp), "list"
         else:
             array = self.array(X, (2, 3))
             n, T = array.shape[:2]
-            values, form = array.reshape(n * T, *array.shape[2:]), "2d" if array.ndim == 2 else "3d"
-            lengths = np.full(n, T)
+            parts, lengths = [array.reshape(n * T, *array.shape[2:])], np.full(n, T)
+            form = "2d" if array.ndim == 2 else "3d"
         if not len(lengths):
             raise self.error(ValueError, "with 0 sequences", advice="expected at least one")
         if not lengths.all():
             advice = "every sequence must have at least one step; leave empty ones out"
             raise self.error(ValueError, "with 0 steps", int(lengths.argmin()), advice)
+        values = self._join(parts) if form == "list" else parts[0]
         if 0 in values.shape:
             raise self.error(ValueError, f"with 0 {self.column}s")
         return values, _offsets(lengths), form
@@ -614,8 +615,6 @@ class _Reader:
 
     def _join(self, items: list[Array]) -> Array:
         """(steps,) where every item is 1-D, else (steps, D) with the 1-D ones as one column."""
-        if not items:
-            return np.empty(0)
         columns = [1 if item.ndim == 1 else item.shape[1] for item in items]
         for i, count in enumerate(columns):
             if count != columns[0]:

@@ -1,0 +1,14 @@
+import numpy as np
+from numpy.typing import NDArray
+
+LOSSES: dict[str, int]
+
+def evaluate(
+    z: NDArray[np.floating],
+    dz: NDArray[np.floating],
+    weight: NDArray[np.floating],
+    f: int,
+    loss: int,
+    canonical: bool,
+) -> float: ...
+def evaluate_output(z: NDArray[np.floating], f: int) -> None: ...

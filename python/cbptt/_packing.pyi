@@ -1,0 +1,12 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def layout(
+    order: NDArray[np.intp],
+    batch_sizes: NDArray[np.intp],
+    rows: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    places: NDArray[np.intp],
+    ids: NDArray[np.intp],
+    offsets: NDArray[np.intp],
+) -> int: ...

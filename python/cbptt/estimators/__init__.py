@@ -1,0 +1,6 @@
+"""Estimators: recurrent networks with scikit-learn's fit and predict."""
+
+from cbptt.estimators._classifiers import RNNClassifier, RNNSequenceClassifier
+from cbptt.estimators._regressors import RNNRegressor, RNNSequenceRegressor
+
+__all__ = ["RNNClassifier", "RNNRegressor", "RNNSequenceClassifier", "RNNSequenceRegressor"]

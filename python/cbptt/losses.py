@@ -1,0 +1,221 @@
+"""Output functions and losses: which go together, and what a target of theirs may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt.sequences import Sequences, flatten_steps
+
+__all__ = [
+    "ACTIVATIONS",
+    "OUTPUT_ACTIVATIONS",
+    "PAIRS",
+    "READOUTS",
+    "Targets",
+    "check_pair",
+    "check_targets",
+    "flatten_targets",
+    "flatten_weights",
+]
+
+ACTIVATIONS = ("tanh", "relu", "logistic", "identity")
+OUTPUT_ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "softmax")
+READOUTS = ("every", "last")
+PAIRS = {
+    "squared_error": OUTPUT_ACTIVATIONS,
+    "log_loss": ("softmax", "logistic"),
+}
+
+
+def check_pair(output_activation: str, loss: str, caller: str) -> None:
+    """Raise ValueError where the loss is not defined for what the output function returns."""
+    if output_activation not in PAIRS[loss]:
+        raise ValueError(
+            f"{caller} got output_activation={output_activation!r} with loss={loss!r}, which needs "
+            f"probabilities; use one of {PAIRS[loss]}, or loss='squared_error'."
+        )
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the outputs are to become: one row per labelled place, in the order of the flat buffer.
+
+    Attributes
+    ----------
+    labels : (R,) classes, or empty where the targets are vectors. -1 where the weight is 0.
+    values : (R, K) vectors, or (0, K) where the targets are classes. 0 where the weight is 0.
+    weights : (R,) the weight of each row; 0 marks a row without a target.
+    """
+
+    labels: NDArray[np.intp]
+    values: NDArray[np.floating]
+    weights: NDArray[np.floating]
+
+    def take(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Return the targets of some rows as dense vectors (len(rows), K)."""
+        if len(self.labels) == 0:
+            return np.ascontiguousarray(self.values[rows])
+        dense = np.zeros((len(rows), self.values.shape[1]), self.values.dtype)
+        labels = self.labels[rows]
+        labelled = np.flatnonzero(labels >= 0)
+        dense[labelled, labels[labelled]] = 1
+        return dense
+
+
+def flatten_targets(
+    Y: Any, sequences: Sequences, readout: str, *, name: str, caller: str
+) -> NDArray[Any]:
+    """Return one target per readout: (steps,) or (steps, K) for "every", (n,) or (n, K) for "last".
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where Y holds no numbers, or another number of targets than X has sequences or steps.
+    """
+    if readout == "every":
+        flat = flatten_steps(Y, sequences, name=name, caller=caller)
+    else:
+        if isinstance(Y, np.ma.MaskedArray):
+            raise TypeError(
+                f"{caller} got a masked array as {name}, whose mask would be lost; give those "
+                f"sequences sample_weight 0 instead."
+            )
+        try:
+            flat = np.asarray(Y)
+            flat = flat.astype(np.float64) if flat.dtype.kind == "O" else flat
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{caller} got {name} of type {type(Y).__name__} that is no array of numbers; "
+                f"expected one target per sequence."
+            ) from None
+        if flat.ndim == 0 or len(flat) != len(sequences):
+            given = "a single value" if flat.ndim == 0 else f"{len(flat)} targets"
+            raise ValueError(
+                f"{caller} got {given} in {name} for {len(sequences)} sequences in X; expected "
+                f"one target per sequence."
+            )
+    if flat.dtype.kind not in "biuf":
+        raise TypeError(f"{caller} got {name} of dtype {flat.dtype}; targets must be numbers.")
+    return flat
+
+
+def check_targets(
+    flat: NDArray[Any],
+    weights: NDArray[np.floating],
+    *,
+    n_outputs: int,
+    output_activation: str,
+    loss: str,
+    readout: str,
+    name: str,
+    caller: str,
+) -> Targets:
+    """Check targets against what the loss takes.
+
+    Parameters
+    ----------
+    flat : (R,) or (R, K) from `flatten_targets`
+        Classes (integers) for softmax; n_outputs numbers each for any output function, or plain
+        numbers where n_outputs is 1.
+    weights : (R,) from `flatten_weights`
+        A place with weight 0 is unlabelled, and whatever its target holds is never read.
+
+    Raises
+    ------
+    ValueError
+        Naming the first target that does not fit, and what was expected.
+    """
+    used = weights != 0
+    place = "step" if readout == "every" else "sequence"
+
+    def refuse(bad: NDArray[np.bool_], rule: str) -> None:
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(
+                f"{caller} got {flat[first]} as the target of {place} {first} in {name}; {rule}."
+            )
+
+    if output_activation == "softmax" and flat.ndim == 1 and flat.dtype.kind in "biu":
+        labels = np.where(used, flat, -1).astype(np.intp)
+        outside = used & ((labels < 0) | (labels >= n_outputs))
+        refuse(outside, f"classes must be integers from 0 to {n_outputs - 1}")
+        return Targets(labels, np.empty((0, n_outputs), weights.dtype), weights)
+
+    if flat.ndim == 1 and n_outputs == 1:
+        flat = flat[:, None]
+    if flat.ndim != 2 or flat.shape[1] != n_outputs:
+        classes = "an integer class or " if output_activation == "softmax" else ""
+        raise ValueError(
+            f"{caller} got {name} with a target of shape {flat.shape[1:]} and dtype {flat.dtype} "
+            f"per {place}; expected {classes}shape ({n_outputs},)."
+        )
+    values = np.where(used[:, None], flat, 0).astype(weights.dtype)
+    refuse(~np.isfinite(values).all(axis=1), "targets must be finite")
+    if loss == "log_loss":
+        refuse(
+            ((values < 0) | (values > 1)).any(axis=1), "log_loss needs probabilities in [0, 1]"
+        )
+        if output_activation == "softmax":
+            off = np.abs(values.sum(axis=1, dtype=np.float64) - 1) > 1e-5
+            refuse(used & off, "the probabilities of a softmax target must sum to 1")
+    return Targets(np.empty(0, np.intp), values, weights)
+
+
+def flatten_weights(
+    sample_weight: Any, sequences: Sequences, readout: str, *, caller: str
+) -> NDArray[np.floating]:
+    """Return one weight per target: (steps,) with readout "every", else (n,).
+
+    Parameters
+    ----------
+    sample_weight : None, (n,) one per sequence, or, with readout "every", one per step
+
+    Raises
+    ------
+    ValueError
+        Where a weight is negative or not finite, or their number does not fit.
+    """
+    dtype = sequences.values.dtype
+    n_targets = sequences.n_steps if readout == "every" else len(sequences)
+    if sample_weight is None:
+        return np.ones(n_targets, dtype)
+    per_sequence = None
+    if not hasattr(sample_weight, "offsets"):
+        try:
+            per_sequence = np.asarray(sample_weight, np.float64)
+        except (TypeError, ValueError):
+            per_sequence = None
+    if per_sequence is not None and per_sequence.ndim == 1:
+        if len(per_sequence) != len(sequences):
+            raise ValueError(
+                f"{caller} got {len(per_sequence)} weights in sample_weight for {len(sequences)} "
+                f"sequences in X; expected one per sequence."
+            )
+        weights = per_sequence
+        if readout == "every":
+            weights = np.repeat(weights, sequences.lengths)
+    elif readout == "every":
+        weights = flatten_steps(
+            sample_weight, sequences, name="sample_weight", caller=caller, dtype=np.float64
+        )
+        if weights.ndim != 1:
+            raise ValueError(
+                f"{caller} got {weights.shape[1]} weights per step in sample_weight; expected one."
+            )
+    else:
+        raise ValueError(
+            f"{caller} got sample_weight of type {type(sample_weight).__name__}; with "
+            f"readout='last' it must be one number per sequence."
+        )
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(
+            f"{caller} got {weights[first]} at place {first} of sample_weight; weights must be "
+            f"finite and not negative."
+        )
+    return weights.astype(dtype)

@@ -1,0 +1,586 @@
+"""The recurrent network as an object: every quantity of the lecture, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from cbptt import _bptt
+from cbptt._activations import FUNCTIONS
+from cbptt._losses import LOSSES, evaluate, evaluate_output
+from cbptt.losses import (
+    ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    PAIRS,
+    READOUTS,
+    Targets,
+    check_pair,
+    check_targets,
+    flatten_targets,
+    flatten_weights,
+)
+from cbptt.packing import Packing, pack
+from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
+from cbptt.sequences import Sequences, check_sequences
+from cbptt.threads import one_blas_thread
+
+__all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What the network computed of X.
+
+    Attributes
+    ----------
+    hidden : (T_i, M) per sequence, in X's form: h1(t), the hidden states.
+    output : h2(t): (T_i, K) per sequence, in X's form, with readout "every"; (n, K) with "last".
+    state : (n, M) each sequence's final hidden state; hand it on as h0 to continue the sequence.
+    """
+
+    hidden: Any
+    output: Any
+    state: Array
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """The five derivatives of the lecture, in its layout: the transposes of the gradients.
+
+    Attributes
+    ----------
+    W1 : (M, K) derivative number 1, sum over t of h1(t) dL/da2(t).
+    b1 : (1, K) derivative number 2, sum over t of dL/da2(t).
+    W11 : (M, M) derivative number 3, sum over t of h1(t-1) dL/da1(t).
+    W0 : (D, M) derivative number 4, sum over t of h0(t) dL/da1(t).
+    b0 : (1, M) derivative number 5, sum over t of dL/da1(t).
+    """
+
+    W1: Array
+    b1: Array
+    W11: Array
+    W0: Array
+    b0: Array
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A packed batch with its targets: what `RNN.run` takes.
+
+    Attributes
+    ----------
+    packing : the layout of its rows.
+    x : (N, D) packed inputs.
+    h0 : (B, M) initial states, in the order of the packing.
+    target : (R, K) one row per readout; R = N with readout "every", B with "last".
+    weight : (R,) weight of each target; 0 marks a row without one.
+    """
+
+    packing: Packing
+    x: Array
+    h0: Array
+    target: Array
+    weight: Array
+
+    @property
+    def weight_sum(self) -> float:
+        """The total weight, by which "mean" divides."""
+        return float(self.weight.sum(dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """A plain sum over the sequences of a shard.
+
+    Attributes
+    ----------
+    loss_sum, weight_sum : floats.
+    gradient : (P,) laid out like theta.
+    dh0 : (B, M) derivative by the initial states, in the order of the packing.
+    da : (N, M) dL/da1(t) of each packed row.
+    """
+
+    loss_sum: float
+    weight_sum: float
+    gradient: Array
+    dh0: Array
+    da: Array
+
+
+class RNN:
+    """Single-hidden-layer recurrent network, with exact backpropagation through time.
+
+    The network of the lecture: ``a1(t) = W0 x(t) + W11 h1(t-1) + b0``, ``h1(t) = tanh(a1(t))``,
+    ``a2(t) = W1 h1(t) + b1``, ``h2(t) = f(a2(t))``, for sequences of any lengths.
+
+    Parameters
+    ----------
+    n_inputs, hidden_size, n_outputs : int
+        The lecture's D, M and K.
+    activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
+        Hidden activation.
+    output_activation : {"identity", "logistic", "tanh", "relu", "softmax"}, default="identity"
+        The output function f.
+    loss : {"squared_error", "log_loss"}, default="squared_error"
+        "squared_error" is half the squared distance per step. "log_loss" is the categorical
+        cross-entropy with softmax, and the binary one, summed over outputs, with logistic.
+    readout : {"every", "last"}, default="every"
+        A loss at every step, as in the lecture, or at each sequence's own last step.
+    init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
+        Starting values, see `cbptt.parameters.initialise`.
+    dtype : {"float64", "float32"}, default="float64"
+        Precision of theta and of everything computed.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the starting values.
+
+    Attributes
+    ----------
+    theta : (P,) all parameters as one vector.
+    parameters : mapping of name to view into theta: weight_ih (M, D) = W0, weight_hh (M, M) = W11,
+        bias_h (M,) = b0, weight_ho (K, M) = W1, bias_o (K,) = b1.
+
+    Raises
+    ------
+    ValueError
+        For a size below 1, an unknown name, or a loss that f's values are no argument of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cbptt
+    >>> net = cbptt.RNN(2, 3, 1, random_state=0)
+    >>> X = [np.ones((4, 2)), np.zeros((2, 2))]
+    >>> Y = [np.zeros(4), np.ones(2)]
+    >>> net.forward(X).output[1].shape
+    (2, 1)
+    >>> net.derivatives(X, Y).W11.shape
+    (3, 3)
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_size: int,
+        n_outputs: int,
+        *,
+        activation: str = "tanh",
+        output_activation: str = "identity",
+        loss: str = "squared_error",
+        readout: str = "every",
+        init: str = "orthogonal",
+        dtype: DTypeLike = "float64",
+        random_state: int | np.random.Generator | None = None,
+    ) -> None:
+        for name, size in (
+            ("n_inputs", n_inputs),
+            ("hidden_size", hidden_size),
+            ("n_outputs", n_outputs),
+        ):
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise ValueError(f"RNN got {name}={size!r}; expected an integer of at least 1.")
+        for name, value, allowed in (
+            ("activation", activation, ACTIVATIONS),
+            ("output_activation", output_activation, OUTPUT_ACTIVATIONS),
+            ("loss", loss, tuple(PAIRS)),
+            ("readout", readout, READOUTS),
+            ("init", init, INITIALISATIONS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"RNN got {name}={value!r}; expected one of {allowed}.")
+        if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
+        check_pair(output_activation, loss, "RNN")
+
+        self.n_inputs = int(n_inputs)
+        self.hidden_size = int(hidden_size)
+        self.n_outputs = int(n_outputs)
+        self.activation = activation
+        self.output_activation = output_activation
+        self.loss_name = loss
+        self.readout = readout
+        self.dtype = np.dtype(dtype)
+        self.layout = elman_layout(self.n_inputs, self.hidden_size, self.n_outputs)
+        self._set_theta(np.empty(self.layout.size, self.dtype))
+        initialise(self.parameters, init, np.random.default_rng(random_state))
+
+    # ---- parameters ---------------------------------------------------------------------------
+
+    def _set_theta(self, theta: Array) -> None:
+        self._theta = theta
+        self._views = self.layout.views(theta)
+
+    @property
+    def theta(self) -> Array:
+        """(P,) all parameters as one vector; assigning copies the values in."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, values: ArrayLike) -> None:
+        values = np.asarray(values)
+        if values.shape != self._theta.shape:
+            raise ValueError(
+                f"RNN got theta of shape {values.shape}; expected {self._theta.shape}."
+            )
+        self._theta[:] = values
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Name to view into theta; write into a view to change a parameter."""
+        return MappingProxyType(self._views)
+
+    def astype(self, dtype: DTypeLike) -> RNN:
+        """Return a copy of the network in another precision."""
+        other = RNN.__new__(RNN)
+        other.__dict__.update(self.__dict__)
+        other.dtype = np.dtype(dtype)
+        other._set_theta(self._theta.astype(other.dtype))
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_views"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_theta(self._theta)
+
+    def __repr__(self) -> str:
+        return (
+            f"RNN(n_inputs={self.n_inputs}, hidden_size={self.hidden_size}, "
+            f"n_outputs={self.n_outputs}, activation={self.activation!r}, "
+            f"output_activation={self.output_activation!r}, loss={self.loss_name!r}, "
+            f"readout={self.readout!r}, dtype={self.dtype.name!r})"
+        )
+
+    # ---- forward ------------------------------------------------------------------------------
+
+    @property
+    def _last(self) -> bool:
+        return self.readout == "last"
+
+    def _forward(self, packing: Packing, x: Array, h0: Array) -> tuple[Array, Array]:
+        """Return states (B + N, M), h0 in front of h, and a2 (R, K)."""
+        B, N, M = packing.n_sequences, packing.n_rows, self.hidden_size
+        states = np.empty((B + N, M), self.dtype)
+        states[:B] = h0
+        h_read = np.empty((B, M), self.dtype) if self._last else states[B:]
+        z = np.empty((len(h_read), self.n_outputs), self.dtype)
+        with one_blas_thread():
+            _bptt.forward(
+                states,
+                h_read,
+                z,
+                x,
+                self._views,
+                packing.batch_sizes,
+                packing.ends,
+                FUNCTIONS[self.activation],
+                self._last,
+            )
+        return states, z
+
+    def forward(self, X: Any, h0: ArrayLike | None = None) -> Forward:
+        """Run the network over sequences.
+
+        Parameters
+        ----------
+        X : list, tuple or 1-D object array of (T_i, D); (n, T, D); (n, T) with D = 1; or Ragged
+        h0 : (n, M) initial hidden state of each sequence, default 0
+
+        Returns
+        -------
+        Forward
+            With hidden, output and state.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where X or h0 does not fit; the message names the item.
+        """
+        sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
+        hidden, output, state = self.run_forward(sequences, h0)
+        if not self._last:
+            output = sequences.shape_like(output)
+        return Forward(sequences.shape_like(hidden), output, state)
+
+    def run_forward(
+        self, sequences: Sequences, h0: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Run the network over checked sequences.
+
+        Returns
+        -------
+        hidden : (steps, M) in the order of the flat buffer
+        output : (steps, K) likewise with readout "every"; (n, K) with "last"
+        state : (n, M) each sequence's final hidden state
+        """
+        packing, x, h0 = self._packed(sequences, h0)
+        states, z = self._forward(packing, x, h0)
+        evaluate_output(z, FUNCTIONS[self.output_activation])
+        h = states[packing.n_sequences :]
+        return (
+            _unpacked(h, packing.rows),
+            _unpacked(z, packing.order if self._last else packing.rows),
+            _unpacked(h[packing.ends], packing.order),
+        )
+
+    # ---- loss and derivatives -----------------------------------------------------------------
+
+    def loss(
+        self,
+        X: Any,
+        Y: Any,
+        sample_weight: Any = None,
+        reduction: str = "mean",
+        h0: ArrayLike | None = None,
+    ) -> float:
+        """Return the loss of the outputs against targets.
+
+        Parameters
+        ----------
+        X : sequences, as in `forward`
+        Y : targets, per step with readout "every", per sequence with "last"
+            Integer classes for softmax, else K numbers each (or plain numbers where K is 1).
+        sample_weight : None, (n,) one per sequence, or, with readout "every", one per step
+            A place with weight 0 is unlabelled: its target is not read.
+        reduction : {"mean", "sum"}, default="mean"
+            Over the total weight, or, as in the lecture, the plain sum.
+        h0 : (n, M) initial hidden states, default 0
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit; the message names the item.
+        """
+        shard, _ = self._shard(X, Y, sample_weight, h0)
+        divisor = self._divisor(shard, reduction)
+        _, z = self._forward(shard.packing, shard.x, shard.h0)
+        f_out, loss = FUNCTIONS[self.output_activation], LOSSES[self.loss_name]
+        return evaluate(z, shard.target, shard.weight, f_out, loss, True) / divisor
+
+    def loss_and_gradients(
+        self,
+        X: Any,
+        Y: Any,
+        sample_weight: Any = None,
+        reduction: str = "mean",
+        h0: ArrayLike | None = None,
+    ) -> tuple[float, dict[str, Any]]:
+        """Return the loss and its gradient by everything it depends on.
+
+        Parameters are those of `loss`.
+
+        Returns
+        -------
+        loss : float
+        gradients : dict
+            The parameters' names with arrays of their shapes; "h0" (n, M); "X" in X's form.
+        """
+        shard, sequences = self._shard(X, Y, sample_weight, h0)
+        divisor = self._divisor(shard, reduction)
+        result = self.run(shard)
+
+        dx = np.empty_like(shard.x)
+        with one_blas_thread():
+            _bptt.input_gradient(dx, result.da, self._views["weight_ih"])
+        dh0 = _unpacked(result.dh0, shard.packing.order)
+        for array in (result.gradient, dh0, dx):
+            array /= divisor
+
+        gradients: dict[str, Any] = dict(self.layout.views(result.gradient))
+        gradients["h0"] = dh0
+        gradients["X"] = sequences.shape_like(_unpacked(dx, shard.packing.rows))
+        return result.loss_sum / divisor, gradients
+
+    def derivatives(
+        self, X: Any, Y: Any, sample_weight: Any = None, h0: ArrayLike | None = None
+    ) -> Derivatives:
+        """Return the lecture's five derivatives, in its layout, summed over steps and sequences.
+
+        Parameters are those of `loss`. "All 5 derivatives will be transposed to obtain the
+        gradients used in gradient descent."
+        """
+        _, gradients = self.loss_and_gradients(X, Y, sample_weight, "sum", h0)
+        return Derivatives(
+            W1=gradients["weight_ho"].T,
+            b1=gradients["bias_o"][None, :],
+            W11=gradients["weight_hh"].T,
+            W0=gradients["weight_ih"].T,
+            b0=gradients["bias_h"][None, :],
+        )
+
+    def check_gradients(
+        self,
+        X: Any,
+        Y: Any,
+        sample_weight: Any = None,
+        h0: ArrayLike | None = None,
+        *,
+        step: float = 1e-6,
+        max_entries: int | None = None,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> dict[str, float]:
+        """Compare the gradients with central differences of the loss.
+
+        The differences are always taken in float64, so that a float32 network is compared with
+        the true derivative, up to its own rounding.
+
+        Parameters
+        ----------
+        X, Y, sample_weight, h0 : as in `loss`
+        step : float, default=1e-6
+            Change of a parameter to either side; the error of the difference is of order step^2.
+        max_entries : int or None, default=None
+            Check at most so many randomly chosen entries of each parameter; None checks all.
+        random_state : source of the choice, default=0
+
+        Returns
+        -------
+        dict
+            Parameter name to the largest difference, relative to the largest entry compared.
+        """
+        _, gradients = self.loss_and_gradients(X, Y, sample_weight, "mean", h0)
+        exact = self.astype(np.float64)
+        rng = np.random.default_rng(random_state)
+        errors = {}
+        for name, view in exact._views.items():
+            entries = view.reshape(-1)
+            chosen = np.arange(entries.size)
+            if max_entries is not None and max_entries < entries.size:
+                chosen = rng.choice(entries.size, max_entries, replace=False)
+            numeric = np.empty(len(chosen))
+            for i, entry in enumerate(chosen):
+                value = entries[entry]
+                entries[entry] = value + step
+                above = exact.loss(X, Y, sample_weight, "mean", h0)
+                entries[entry] = value - step
+                below = exact.loss(X, Y, sample_weight, "mean", h0)
+                entries[entry] = value
+                numeric[i] = (above - below) / (2 * step)
+            analytic = gradients[name].reshape(-1)[chosen].astype(np.float64)
+            largest = max(np.abs(analytic).max(), np.abs(numeric).max())
+            difference = np.abs(analytic - numeric).max()
+            errors[name] = float(difference / largest) if largest > 0 else 0.0
+        return errors
+
+    def run(self, shard: Shard) -> ShardResult:
+        """Run a packed batch forward and backward.
+
+        Returns
+        -------
+        ShardResult
+            The loss and the gradient as plain sums over the shard's sequences: those of a batch
+            are the sums of its shards'.
+        """
+        B, N, M = shard.packing.n_sequences, shard.packing.n_rows, self.hidden_size
+        states = np.empty((B + N, M), self.dtype)
+        states[:B] = shard.h0
+        da = np.empty((N, M), self.dtype)
+        dh0 = np.empty((B, M), self.dtype)
+        gradient = np.empty(self.layout.size, self.dtype)
+        z = np.empty(shard.target.shape, self.dtype)
+        dz = shard.target.copy()
+        if self._last:
+            h_read, dh_read = np.empty((B, M), self.dtype), np.empty((B, M), self.dtype)
+        else:
+            h_read, dh_read = states[B:], da
+        with one_blas_thread():
+            loss_sum = _bptt.loss_and_gradients(
+                dh0,
+                da,
+                z,
+                dz,
+                states,
+                h_read,
+                dh_read,
+                shard.x,
+                shard.weight,
+                self.layout.views(gradient),
+                self._views,
+                shard.packing.batch_sizes,
+                shard.packing.ends,
+                FUNCTIONS[self.activation],
+                FUNCTIONS[self.output_activation],
+                LOSSES[self.loss_name],
+                self._last,
+            )
+        return ShardResult(loss_sum, shard.weight_sum, gradient, dh0, da)
+
+    def shard(
+        self, X: Any, Y: Any, sample_weight: Any = None, h0: ArrayLike | None = None
+    ) -> Shard:
+        """Check and pack sequences with their targets, for `run`. Parameters as in `loss`."""
+        return self._shard(X, Y, sample_weight, h0)[0]
+
+    # ---- the edge -----------------------------------------------------------------------------
+
+    def _packed(
+        self, sequences: Sequences, h0: ArrayLike | None
+    ) -> tuple[Packing, Array, Array]:
+        """Return the layout of checked sequences, with x and h0 in it."""
+        packing = pack(sequences.offsets)
+        x = sequences.values[packing.rows]
+        shape = (len(sequences), self.hidden_size)
+        if h0 is None:
+            return packing, x, np.zeros(shape, self.dtype)
+        state = np.asarray(h0, self.dtype)
+        if state.shape != shape:
+            raise ValueError(
+                f"RNN got h0 of shape {state.shape}; expected {shape}, one row of hidden_size "
+                f"values per sequence."
+            )
+        if not np.isfinite(state).all():
+            raise ValueError("RNN got NaN or infinity in h0; expected finite values.")
+        return packing, x, state[packing.order]
+
+    def _shard(
+        self, X: Any, Y: Any, sample_weight: Any, h0: ArrayLike | None
+    ) -> tuple[Shard, Sequences]:
+        sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
+        targets = self.check_targets(
+            flatten_targets(Y, sequences, self.readout, name="Y", caller="RNN"),
+            flatten_weights(sample_weight, sequences, self.readout, caller="RNN"),
+        )
+        packing, x, h0 = self._packed(sequences, h0)
+        read = packing.order if self._last else packing.rows
+        return Shard(packing, x, h0, targets.take(read), targets.weights[read]), sequences
+
+    def check_targets(
+        self, flat: Array, weights: Array, *, name: str = "Y", caller: str = "RNN"
+    ) -> Targets:
+        """Check flat targets and weights, see `cbptt.losses.check_targets`."""
+        return check_targets(
+            flat,
+            weights,
+            n_outputs=self.n_outputs,
+            output_activation=self.output_activation,
+            loss=self.loss_name,
+            readout=self.readout,
+            name=name,
+            caller=caller,
+        )
+
+    def _divisor(self, shard: Shard, reduction: str) -> float:
+        if reduction == "sum":
+            return 1.0
+        if reduction != "mean":
+            raise ValueError(f"RNN got reduction={reduction!r}; expected 'mean' or 'sum'.")
+        if shard.weight_sum == 0:
+            raise ValueError(
+                "RNN got a total weight of 0 in sample_weight, so there is no mean; label at "
+                "least one step, or use reduction='sum'."
+            )
+        return shard.weight_sum
+
+
+def _unpacked(packed: Array, places: NDArray[np.intp]) -> Array:
+    """Put packed rows back where they came from: row r belongs to places[r]."""
+    flat = np.empty_like(packed)
+    flat[places] = packed
+    return flat

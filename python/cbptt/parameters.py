@@ -1,0 +1,106 @@
+"""Parameters: one flat vector theta, its named views, and how it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt.threads import one_blas_thread
+
+__all__ = ["INITIALISATIONS", "Layout", "elman_layout", "initialise"]
+
+INITIALISATIONS = ("orthogonal", "uniform", "identity")
+
+
+class Layout:
+    """Where each named array lies in theta.
+
+    Parameters
+    ----------
+    weights : name to shape of the arrays that the L2 penalty reaches; they come first in theta.
+    biases : name to shape of those that it leaves alone.
+    names : the order in which the views are listed.
+
+    Attributes
+    ----------
+    entries : name to (offset, shape).
+    size : length of theta.
+    n_weights : length of its part that is penalised.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, tuple[int, ...]],
+        biases: Mapping[str, tuple[int, ...]],
+        names: tuple[str, ...],
+    ) -> None:
+        offset = 0
+        entries = {}
+        for name, shape in (weights | biases).items():  # type: ignore[operator]
+            entries[name] = (offset, shape)
+            offset += prod(shape)
+        self.entries: dict[str, tuple[int, tuple[int, ...]]] = {n: entries[n] for n in names}
+        self.size: int = offset
+        self.n_weights: int = sum(prod(shape) for shape in weights.values())
+
+    def views(self, vector: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
+        """Name the parts of a vector laid out like theta, without copying."""
+        return {
+            name: vector[offset : offset + prod(shape)].reshape(shape)
+            for name, (offset, shape) in self.entries.items()
+        }
+
+
+def elman_layout(n_inputs: int, hidden_size: int, n_outputs: int) -> Layout:
+    """Lay out the lecture's five arrays: W0 (M, D), W11 (M, M), b0 (M,), W1 (K, M), b1 (K,)."""
+    return Layout(
+        weights={
+            "weight_ih": (hidden_size, n_inputs),
+            "weight_hh": (hidden_size, hidden_size),
+            "weight_ho": (n_outputs, hidden_size),
+        },
+        biases={"bias_h": (hidden_size,), "bias_o": (n_outputs,)},
+        names=("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o"),
+    )
+
+
+def initialise(
+    parameters: Mapping[str, NDArray[np.floating]], init: str, rng: np.random.Generator
+) -> None:
+    """Fill the parameters with starting values, the same for both precisions up to rounding.
+
+    Parameters
+    ----------
+    parameters : named arrays, filled in place.
+    init : {"orthogonal", "uniform", "identity"}
+        "orthogonal": W11 a random orthogonal matrix (Saxe, McClelland & Ganguli 2014), W0 and W1
+        uniform with variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010), biases 0.
+        "uniform": everything uniform in +-1/sqrt(M), as PyTorch starts nn.RNN and nn.Linear.
+        "identity": W11 the identity, W0 and W1 normal with standard deviation 0.001, biases 0
+        (Le, Jaitly & Hinton 2015, meant for relu).
+    rng : the generator that is drawn from.
+    """
+    hidden_size = len(parameters["bias_h"])
+    for name, array in parameters.items():
+        if init == "uniform":
+            bound = 1 / np.sqrt(hidden_size)
+            array[...] = rng.uniform(-bound, bound, array.shape)
+        elif name.startswith("bias"):
+            array[...] = 0
+        elif name == "weight_hh":
+            array[...] = _orthogonal(hidden_size, rng) if init == "orthogonal" else np.eye(hidden_size)
+        elif init == "orthogonal":
+            bound = np.sqrt(6 / sum(array.shape))
+            array[...] = rng.uniform(-bound, bound, array.shape)
+        else:
+            array[...] = rng.normal(0, 0.001, array.shape)
+
+
+def _orthogonal(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw from the uniform distribution over orthogonal matrices (Mezzadri 2007)."""
+    with one_blas_thread():
+        q, r = np.linalg.qr(rng.normal(size=(size, size)))
+    return np.asarray(q * np.where(np.diagonal(r) < 0, -1, 1))

@@ -1,0 +1,174 @@
+"""Training: epochs of mini-batches of whole sequences, in compiled code."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt import _bptt
+from cbptt._activations import FUNCTIONS
+from cbptt._losses import LOSSES
+from cbptt.losses import Targets
+from cbptt.network import RNN
+from cbptt.optimizers import Optimizer
+from cbptt.sequences import Sequences
+from cbptt.threads import one_blas_thread
+
+__all__ = ["Epoch", "Trainer"]
+
+# Compiled code hands control back about so often, so that Ctrl-C and other threads are heard.
+SECONDS_BETWEEN_RETURNS = 0.05
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the data gave.
+
+    Attributes
+    ----------
+    loss : mean over the total weight, each mini-batch at the parameters it met, penalty included.
+    grad_norm : mean over the mini-batches of the gradient's norm before clipping.
+    clip_rate : share of the mini-batches whose gradient was clipped.
+    finite : False where a loss or gradient was not finite: its step was not taken, the epoch ended.
+    """
+
+    loss: float
+    grad_norm: float
+    clip_rate: float
+    finite: bool
+
+
+@dataclass
+class Trainer:
+    """Trains a network on sequences, one epoch at a time.
+
+    Parameters
+    ----------
+    network : RNN
+        Its theta is changed in place.
+    sequences : Sequences
+        In the network's precision.
+    targets : Targets
+    optimizer : Adam or Sgd
+    batch_size : int
+        Sequences per mini-batch.
+    alpha : float
+        L2 penalty: alpha / 2 times the squared norm of the weights (not the biases) is added to
+        the sum of the losses of each mini-batch, before it is divided by the total weight.
+    max_grad_norm : float
+        A gradient of larger Euclidean norm is scaled down to it (Pascanu, Mikolov & Bengio 2013);
+        infinity never clips.
+    shuffle : bool
+        Draw a new order of the sequences for each epoch.
+    rng : numpy.random.Generator
+        Source of the orders.
+    """
+
+    network: RNN
+    sequences: Sequences
+    targets: Targets
+    optimizer: Optimizer
+    batch_size: int
+    alpha: float
+    max_grad_norm: float
+    shuffle: bool
+    rng: np.random.Generator
+    n_steps_taken: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        theta = self.network.theta
+        self._gradient = np.empty_like(theta)
+        self._moments = np.zeros_like(theta), np.zeros_like(theta)
+        self._scratch = self._allocate()
+        self._batches_per_call = 1
+
+    def _allocate(self) -> dict[str, NDArray[Any]]:
+        """Scratch for the largest mini-batch that can be drawn, asked for once."""
+        network, lengths = self.network, self.sequences.lengths
+        B = min(self.batch_size, len(lengths))
+        N = int(np.sort(lengths)[-B:].sum())
+        T = int(lengths.max())
+        last = network.readout == "last"
+        R = B if last else N
+        sizes = {
+            "states": (B + N, network.hidden_size),
+            "da": (N, network.hidden_size),
+            "dh0": (B, network.hidden_size),
+            "z": (R, network.n_outputs),
+            "dz": (R, network.n_outputs),
+            "h_read": (B if last else 0, network.hidden_size),
+            "dh_read": (B if last else 0, network.hidden_size),
+            "x": (N, network.n_inputs),
+            "weight": (R,),
+        }
+        indices = {"order": B, "batch_sizes": T, "rows": N, "ends": B, "places": T + 1}
+        scratch: dict[str, NDArray[Any]] = {
+            name: np.empty(shape, network.dtype) for name, shape in sizes.items()
+        }
+        return scratch | {name: np.empty(n, np.intp) for name, n in indices.items()}
+
+    def epoch(self) -> Epoch:
+        """Pass over the data once."""
+        n = len(self.sequences)
+        order = self.rng.permutation(n) if self.shuffle else np.arange(n)
+        sums = np.zeros(5)
+        finite = True
+        first = 0
+        with one_blas_thread():
+            while first < n and finite:
+                part = order[first : first + self._batches_per_call * self.batch_size]
+                started = time.perf_counter()
+                *part_sums, finite = self._train(part.astype(np.intp, copy=False))
+                self._adapt(time.perf_counter() - started)
+                sums += part_sums
+                first += len(part)
+        loss, weight, norm, n_clipped, n_steps = sums
+        if n_steps == 0:
+            return Epoch(np.nan, np.nan, np.nan, finite)
+        return Epoch(loss / weight, norm / n_steps, n_clipped / n_steps, finite)
+
+    def _adapt(self, seconds: float) -> None:
+        """Aim the next call at SECONDS_BETWEEN_RETURNS. The results do not depend on the cuts."""
+        if seconds < SECONDS_BETWEEN_RETURNS / 2:
+            self._batches_per_call *= 2
+        elif seconds > SECONDS_BETWEEN_RETURNS:
+            self._batches_per_call = max(1, self._batches_per_call // 2)
+
+    def _train(self, part: NDArray[np.intp]) -> tuple[float, float, float, int, int, bool]:
+        network, optimizer = self.network, self.optimizer
+        sums = _bptt.train(
+            network.theta,
+            self._gradient,
+            *self._moments,
+            dict(network.parameters),
+            network.layout.views(self._gradient),
+            self._scratch,
+            self.sequences.values,
+            self.sequences.offsets,
+            self.targets.values,
+            self.targets.labels,
+            self.targets.weights,
+            part,
+            self.batch_size,
+            FUNCTIONS[network.activation],
+            FUNCTIONS[network.output_activation],
+            LOSSES[network.loss_name],
+            network.readout == "last",
+            network.layout.n_weights,
+            self.alpha,
+            self.max_grad_norm,
+            _bptt.SOLVERS[optimizer.solver],
+            optimizer.learning_rate,
+            optimizer.momentum,
+            optimizer.nesterov,
+            optimizer.beta_1,
+            optimizer.beta_2,
+            optimizer.epsilon,
+            self.n_steps_taken,
+        )
+        self.n_steps_taken += sums[4]
+        return sums

@@ -132,7 +132,7 @@ def check_targets(
     used = weights != 0
     place = "step" if readout == "every" else "sequence"
 
-    def refuse(bad: NDArray[np.bool_], rule: str) -> None:
+    def refuse(bad: Any, rule: str) -> None:
         if bad.any():
             first = int(np.argmax(bad))
             raise ValueError(
@@ -156,9 +156,7 @@ def check_targets(
     values = np.where(used[:, None], flat, 0).astype(weights.dtype)
     refuse(~np.isfinite(values).all(axis=1), "targets must be finite")
     if loss == "log_loss":
-        refuse(
-            ((values < 0) | (values > 1)).any(axis=1), "log_loss needs probabilities in [0, 1]"
-        )
+        refuse(((values < 0) | (values > 1)).any(axis=1), "log_loss needs probabilities in [0, 1]")
         if output_activation == "softmax":
             off = np.abs(values.sum(axis=1, dtype=np.float64) - 1) > 1e-5
             refuse(used & off, "the probabilities of a softmax target must sum to 1")

@@ -305,9 +305,11 @@ class RNN:
         """
         sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
         hidden, output, state = self.run_forward(sequences, h0)
-        if not self._last:
-            output = sequences.shape_like(output)
-        return Forward(sequences.shape_like(hidden), output, state)
+        return Forward(
+            sequences.shape_like(hidden),
+            output if self._last else sequences.shape_like(output),
+            state,
+        )
 
     def run_forward(
         self, sequences: Sequences, h0: ArrayLike | None = None
@@ -520,9 +522,7 @@ class RNN:
 
     # ---- the edge -----------------------------------------------------------------------------
 
-    def _packed(
-        self, sequences: Sequences, h0: ArrayLike | None
-    ) -> tuple[Packing, Array, Array]:
+    def _packed(self, sequences: Sequences, h0: ArrayLike | None) -> tuple[Packing, Array, Array]:
         """Return the layout of checked sequences, with x and h0 in it."""
         packing = pack(sequences.offsets)
         x = sequences.values[packing.rows]

@@ -91,7 +91,9 @@ def initialise(
         elif name.startswith("bias"):
             array[...] = 0
         elif name == "weight_hh":
-            array[...] = _orthogonal(hidden_size, rng) if init == "orthogonal" else np.eye(hidden_size)
+            array[...] = (
+                _orthogonal(hidden_size, rng) if init == "orthogonal" else np.eye(hidden_size)
+            )
         elif init == "orthogonal":
             bound = np.sqrt(6 / sum(array.shape))
             array[...] = rng.uniform(-bound, bound, array.shape)

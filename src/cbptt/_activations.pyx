@@ -58,7 +58,7 @@ def instruction_set():
 
 
 cdef void activate(
-    floating* x,             # INOUT (n,)  in: a; out: f(a)
+    floating* x,  # INOUT (n,)  in: a; out: f(a)
     Py_ssize_t n,
     int f,
 ) noexcept nogil:
@@ -70,8 +70,8 @@ cdef void activate(
 
 
 cdef void times_derivative(
-    floating* d,             # INOUT (n,)  in: dL/dh; out: dL/da = dL/dh f'(a)
-    const floating* h,       # IN    (n,)  h = f(a)
+    floating* d,        # INOUT (n,)  in: dL/dh; out: dL/da = dL/dh f'(a)
+    const floating* h,  # IN    (n,)  h = f(a)
     Py_ssize_t n,
     int f,
 ) noexcept nogil:
@@ -84,7 +84,7 @@ cdef void times_derivative(
 
 
 cdef void exponential(
-    floating* x,             # INOUT (n,)  in: a; out: exp(a)
+    floating* x,  # INOUT (n,)  in: a; out: exp(a)
     Py_ssize_t n,
 ) noexcept nogil:
     """exp(a), elementwise"""

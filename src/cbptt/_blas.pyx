@@ -58,9 +58,9 @@ cdef void* _routine(str name) except NULL:
 
 
 cdef void gemm(
-    floating* c,             # INOUT (m, n)  C = op(A) op(B) + beta C
-    const floating* a,       # IN    (m, k), or (k, m) where transpose_a
-    const floating* b,       # IN    (k, n), or (n, k) where transpose_b
+    floating* c,        # INOUT (m, n)  C = op(A) op(B) + beta C
+    const floating* a,  # IN    (m, k), or (k, m) where transpose_a
+    const floating* b,  # IN    (k, n), or (n, k) where transpose_b
     Py_ssize_t m,
     Py_ssize_t n,
     Py_ssize_t k,
@@ -88,33 +88,33 @@ cdef void gemm(
 
 
 cdef void gemm_nn(
-    floating[:, ::1] c,          # OUT (m, n)  C = A B
-    const floating[:, ::1] a,    # IN  (m, k)
-    const floating[:, ::1] b,    # IN  (k, n)
+    floating[:, ::1] c,        # OUT (m, n)  C = A B
+    const floating[:, ::1] a,  # IN  (m, k)
+    const floating[:, ::1] b,  # IN  (k, n)
 ) noexcept nogil:
     gemm(&c[0, 0], &a[0, 0], &b[0, 0], c.shape[0], c.shape[1], a.shape[1], False, False, 0)
 
 
 cdef void gemm_nt(
-    floating[:, ::1] c,          # INOUT (m, n)  C = A B' + beta C
-    const floating[:, ::1] a,    # IN    (m, k)
-    const floating[:, ::1] b,    # IN    (n, k)
+    floating[:, ::1] c,        # INOUT (m, n)  C = A B' + beta C
+    const floating[:, ::1] a,  # IN    (m, k)
+    const floating[:, ::1] b,  # IN    (n, k)
     floating beta,
 ) noexcept nogil:
     gemm(&c[0, 0], &a[0, 0], &b[0, 0], c.shape[0], c.shape[1], a.shape[1], False, True, beta)
 
 
 cdef void gemm_tn(
-    floating[:, ::1] c,          # OUT (m, n)  C = A' B
-    const floating[:, ::1] a,    # IN  (k, m)
-    const floating[:, ::1] b,    # IN  (k, n)
+    floating[:, ::1] c,        # OUT (m, n)  C = A' B
+    const floating[:, ::1] a,  # IN  (k, m)
+    const floating[:, ::1] b,  # IN  (k, n)
 ) noexcept nogil:
     gemm(&c[0, 0], &a[0, 0], &b[0, 0], c.shape[0], c.shape[1], a.shape[0], True, False, 0)
 
 
 cdef void fill_rows(
-    floating[:, ::1] c,          # OUT (m, n)  every row of C = v
-    const floating[::1] v,       # IN  (n,)
+    floating[:, ::1] c,     # OUT (m, n)  every row of C = v
+    const floating[::1] v,  # IN  (n,)
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(c.shape[0]):
@@ -124,8 +124,8 @@ cdef void fill_rows(
 DEF COLUMNS = 64             # of a strip: its double sums stay in the first-level cache
 
 cdef void sum_rows(
-    floating[::1] v,             # OUT (n,)    v = sum of the rows of A
-    const floating[:, ::1] a,    # IN  (m, n)
+    floating[::1] v,           # OUT (n,)    v = sum of the rows of A
+    const floating[:, ::1] a,  # IN  (m, n)
 ) noexcept nogil:
     """Sums run in double for both precisions: a sum over many steps keeps its digits."""
     cdef:

@@ -21,17 +21,17 @@ SOLVERS = {"sgd": <int> SGD, "adam": <int> ADAM}
 
 
 cdef void forward_pass(
-    floating[:, ::1] states,           # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    floating[:, ::1] h_read,           # OUT   (R, M)  the states that the outputs read; or h itself
-    floating[:, ::1] z,                # OUT   (R, K)  a2
-    const floating[:, ::1] x,          # IN    (N, D)
-    const floating[:, ::1] weight_ih,  # IN    (M, D)  W0
-    const floating[:, ::1] weight_hh,  # IN    (M, M)  W11
-    const floating[::1] bias_h,        # IN    (M,)    b0
-    const floating[:, ::1] weight_ho,  # IN    (K, M)  W1
-    const floating[::1] bias_o,        # IN    (K,)    b1
-    const Py_ssize_t[::1] batch_sizes, # IN    (T,)
-    const Py_ssize_t[::1] ends,        # IN    (B,)    rows of the last steps
+    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
+    floating[:, ::1] h_read,            # OUT   (R, M)  the states that the outputs read; or h itself
+    floating[:, ::1] z,                 # OUT   (R, K)  a2
+    const floating[:, ::1] x,           # IN    (N, D)
+    const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
+    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
+    const floating[::1] bias_h,         # IN    (M,)    b0
+    const floating[:, ::1] weight_ho,   # IN    (K, M)  W1
+    const floating[::1] bias_o,         # IN    (K,)    b1
+    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
+    const Py_ssize_t[::1] ends,         # IN    (B,)    rows of the last steps
     int f,
     bint last,
 ) noexcept nogil:
@@ -45,27 +45,27 @@ cdef void forward_pass(
 
 
 cdef double shard(
-    floating[:, ::1] dweight_ih,       # OUT   (M, D)  sums over the shard, as are the next four
-    floating[:, ::1] dweight_hh,       # OUT   (M, M)
-    floating[::1] dbias_h,             # OUT   (M,)
-    floating[:, ::1] dweight_ho,       # OUT   (K, M)
-    floating[::1] dbias_o,             # OUT   (K,)
-    floating[:, ::1] dh0,              # OUT   (B, M)
-    floating[:, ::1] da,               # OUT   (N, M)  dL/da1
-    floating[:, ::1] z,                # OUT   (R, K)  h2
-    floating[:, ::1] dz,               # INOUT (R, K)  in: the targets; out: dL/da2
-    floating[:, ::1] states,           # INOUT (B + N, M)  in: h0 in the first B rows; out: scratch
-    floating[:, ::1] h_read,           # scratch (R, M); or h itself, where every step is read
-    floating[:, ::1] dh_read,          # scratch (R, M); or da itself, where every step is read
-    const floating[:, ::1] x,          # IN    (N, D)
-    const floating[::1] weight,        # IN    (R,)    of each target; 0: none
-    const floating[:, ::1] weight_ih,  # IN    (M, D)
-    const floating[:, ::1] weight_hh,  # IN    (M, M)
-    const floating[::1] bias_h,        # IN    (M,)
-    const floating[:, ::1] weight_ho,  # IN    (K, M)
-    const floating[::1] bias_o,        # IN    (K,)
-    const Py_ssize_t[::1] batch_sizes, # IN    (T,)
-    const Py_ssize_t[::1] ends,        # IN    (B,)
+    floating[:, ::1] dweight_ih,        # OUT   (M, D)  sums over the shard, as are the next four
+    floating[:, ::1] dweight_hh,        # OUT   (M, M)
+    floating[::1] dbias_h,              # OUT   (M,)
+    floating[:, ::1] dweight_ho,        # OUT   (K, M)
+    floating[::1] dbias_o,              # OUT   (K,)
+    floating[:, ::1] dh0,               # OUT   (B, M)
+    floating[:, ::1] da,                # OUT   (N, M)  dL/da1
+    floating[:, ::1] z,                 # OUT   (R, K)  h2
+    floating[:, ::1] dz,                # INOUT (R, K)  in: the targets; out: dL/da2
+    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: scratch
+    floating[:, ::1] h_read,            # scratch (R, M); or h itself, where every step is read
+    floating[:, ::1] dh_read,           # scratch (R, M); or da itself, where every step is read
+    const floating[:, ::1] x,           # IN    (N, D)
+    const floating[::1] weight,         # IN    (R,)    of each target; 0: none
+    const floating[:, ::1] weight_ih,   # IN    (M, D)
+    const floating[:, ::1] weight_hh,   # IN    (M, M)
+    const floating[::1] bias_h,         # IN    (M,)
+    const floating[:, ::1] weight_ho,   # IN    (K, M)
+    const floating[::1] bias_o,         # IN    (K,)
+    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
+    const Py_ssize_t[::1] ends,         # IN    (B,)
     int f,
     int f_out,
     int loss,

@@ -6,20 +6,20 @@ batch_sizes[t] of step t - 1.
 """
 
 from cython cimport floating
-from libc.string cimport memmove, memset
+from libc.string cimport memmove
 
 from cbptt._activations cimport activate, times_derivative
 from cbptt._blas cimport fill_rows, gemm, gemm_nt
 
 
 cdef void elman_forward(
-    floating[:, ::1] states,           # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    const floating[:, ::1] x,          # IN    (N, D)
-    const floating[:, ::1] weight_ih,  # IN    (M, D)  W0
-    const floating[:, ::1] weight_hh,  # IN    (M, M)  W11
-    const floating[::1] bias_h,        # IN    (M,)    b0
-    const Py_ssize_t[::1] batch_sizes, # IN    (T,)    sequences alive at each step
-    int f,                             # the hidden activation
+    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
+    const floating[:, ::1] x,           # IN    (N, D)
+    const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
+    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
+    const floating[::1] bias_h,         # IN    (M,)    b0
+    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)    sequences alive at each step
+    int f,                              # the hidden activation
 ) noexcept nogil:
     """a_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
     cdef:
@@ -46,11 +46,11 @@ cdef void elman_forward(
 
 
 cdef void elman_backward(
-    floating[:, ::1] da,               # INOUT (N, M)  in: dL/dh from the outputs; out: dL/da
-    floating[:, ::1] dh0,              # OUT   (B, M)
-    const floating[:, ::1] h,          # IN    (N, M)  from elman_forward
-    const floating[:, ::1] weight_hh,  # IN    (M, M)  W11
-    const Py_ssize_t[::1] batch_sizes, # IN    (T,)
+    floating[:, ::1] da,                # INOUT (N, M)  in: dL/dh from the outputs; out: dL/da
+    floating[:, ::1] dh0,               # OUT   (B, M)
+    const floating[:, ::1] h,           # IN    (N, M)  from elman_forward
+    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
+    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
     int f,
 ) noexcept nogil:
     """dL/da_t = (dL/dh_t + dL/da_{t+1} W11) f'(a_t),  t = T..1"""
@@ -82,8 +82,8 @@ cdef void elman_backward(
 
 
 cdef void shift_states(
-    floating[:, ::1] states,           # INOUT (B + N, M)  in: h0, then h; out: h_{t-1} of each row
-    const Py_ssize_t[::1] batch_sizes, # IN    (T,)
+    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0, then h; out: h_{t-1} of each row
+    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
 ) noexcept nogil:
     """Make row r of states the h_{t-1} that row r of x met, by closing the gaps.
 

@@ -8,7 +8,7 @@ cdef enum Loss:
 
 
 cdef void output(
-    floating[:, ::1] z,          # INOUT (R, K)  in: a2; out: h2 = f(a2)
+    floating[:, ::1] z,  # INOUT (R, K)  in: a2; out: h2 = f(a2)
     int f,
 ) noexcept nogil
 

@@ -19,7 +19,7 @@ LOSSES = {"squared_error": <int> SQUARED_ERROR, "log_loss": <int> LOG_LOSS}
 # ---- forward: h2 = f(a2), one row ------------------------------------------------------------
 
 cdef inline void shift_row(
-    floating* z,                 # INOUT (K,)  in: a2; out: a2 - max a2, of which softmax is the same
+    floating* z,  # INOUT (K,)  in: a2; out: a2 - max a2, of which softmax is the same
     Py_ssize_t K,
 ) noexcept nogil:
     cdef Py_ssize_t k
@@ -31,7 +31,7 @@ cdef inline void shift_row(
 
 
 cdef inline double softmax_shifted_row(
-    floating* z,                 # INOUT (K,)  in: a2 - max a2; out: softmax(a2)
+    floating* z,  # INOUT (K,)  in: a2 - max a2; out: softmax(a2)
     Py_ssize_t K,
 ) noexcept nogil:
     """h2 = exp(a2) / sum exp(a2);  return log sum exp of what came in"""
@@ -48,7 +48,7 @@ cdef inline double softmax_shifted_row(
 
 
 cdef inline void output_row(
-    floating* z,                 # INOUT (K,)  in: a2; out: h2
+    floating* z,  # INOUT (K,)  in: a2; out: h2
     Py_ssize_t K,
     int f,
 ) noexcept nogil:
@@ -60,7 +60,7 @@ cdef inline void output_row(
 
 
 cdef void output(
-    floating[:, ::1] z,          # INOUT (R, K)  in: a2; out: h2 = f(a2)
+    floating[:, ::1] z,  # INOUT (R, K)  in: a2; out: h2 = f(a2)
     int f,
 ) noexcept nogil:
     """h2 = f(a2)"""
@@ -75,8 +75,8 @@ cdef void output(
 # ---- the loss of one row: takes a2, leaves h2 -------------------------------------------------
 
 cdef inline double squared_error_row(
-    floating* z,                 # INOUT (K,)  in: a2; out: h2
-    const floating* target,      # IN    (K,)
+    floating* z,             # INOUT (K,)  in: a2; out: h2
+    const floating* target,  # IN    (K,)
     Py_ssize_t K,
     int f,
 ) noexcept nogil:
@@ -91,8 +91,8 @@ cdef inline double squared_error_row(
 
 
 cdef inline double categorical_log_loss_row(
-    floating* z,                 # INOUT (K,)  in: a2; out: h2 = softmax(a2)
-    const floating* target,      # IN    (K,)  probabilities, summing to 1
+    floating* z,             # INOUT (K,)  in: a2; out: h2 = softmax(a2)
+    const floating* target,  # IN    (K,)  probabilities, summing to 1
     Py_ssize_t K,
 ) noexcept nogil:
     """L = - sum_k target_k log h2_k = log sum exp(a2) - sum_k target_k a2_k"""
@@ -106,11 +106,14 @@ cdef inline double categorical_log_loss_row(
 
 
 cdef inline double binary_log_loss_row(
-    floating* z,                 # INOUT (K,)  in: a2; out: h2 = logistic(a2)
-    const floating* target,      # IN    (K,)  probabilities
+    floating* z,             # INOUT (K,)  in: a2; out: h2 = logistic(a2)
+    const floating* target,  # IN    (K,)  probabilities
     Py_ssize_t K,
 ) noexcept nogil:
-    """L = - sum_k target_k log h2_k + (1 - target_k) log(1 - h2_k) = sum_k log(1 + e^a2) - target a2"""
+    """L = - sum_k target_k log h2_k + (1 - target_k) log(1 - h2_k)
+
+    = sum_k log(1 + e^a2_k) - target_k a2_k
+    """
     cdef Py_ssize_t k
     cdef double total = 0, z_k
     for k in range(K):
@@ -129,8 +132,8 @@ cdef inline bint is_canonical(int f, int loss) noexcept nogil:
 
 
 cdef inline void loss_derivative_row(
-    floating* d,                 # INOUT (K,)  in: target; out: dL/dh2
-    const floating* h2,          # IN    (K,)
+    floating* d,         # INOUT (K,)  in: target; out: dL/dh2
+    const floating* h2,  # IN    (K,)
     Py_ssize_t K,
     int f,
     int loss,
@@ -149,8 +152,8 @@ cdef inline void loss_derivative_row(
 
 
 cdef inline void times_jacobian_row(
-    floating* d,                 # INOUT (K,)  in: dL/dh2; out: dL/da2
-    const floating* h2,          # IN    (K,)
+    floating* d,         # INOUT (K,)  in: dL/dh2; out: dL/da2
+    const floating* h2,  # IN    (K,)
     Py_ssize_t K,
     int f,
 ) noexcept nogil:

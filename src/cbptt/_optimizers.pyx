@@ -5,9 +5,9 @@ from libc.math cimport sqrt
 
 
 cdef double penalise(
-    floating[::1] gradient,      # INOUT (P,)  in: sum of dL; out: (sum of dL + alpha theta) / weight
-    const floating[::1] theta,   # IN    (P,)
-    Py_ssize_t n_weights,        # the first n_weights entries are penalised, the biases are not
+    floating[::1] gradient,     # INOUT (P,)  in: sum of dL; out: (sum of dL + alpha theta) / weight
+    const floating[::1] theta,  # IN    (P,)
+    Py_ssize_t n_weights,       # the first n_weights entries are penalised, the biases are not
     double alpha,
     double weight_sum,
 ) noexcept nogil:
@@ -26,7 +26,7 @@ cdef double penalise(
 
 
 cdef double norm(
-    const floating[::1] v,       # IN    (P,)
+    const floating[::1] v,  # IN    (P,)
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef double squares = 0
@@ -36,7 +36,7 @@ cdef double norm(
 
 
 cdef void scale(
-    floating[::1] v,             # INOUT (P,)  v = factor v
+    floating[::1] v,  # INOUT (P,)  v = factor v
     double factor,
 ) noexcept nogil:
     cdef Py_ssize_t i
@@ -46,8 +46,8 @@ cdef void scale(
 
 
 cdef void sgd_step(
-    floating[::1] theta,         # INOUT (P,)
-    floating[::1] velocity,      # INOUT (P,)
+    floating[::1] theta,           # INOUT (P,)
+    floating[::1] velocity,        # INOUT (P,)
     const floating[::1] gradient,  # IN  (P,)
     double learning_rate,
     double momentum,
@@ -68,15 +68,15 @@ cdef void sgd_step(
 
 
 cdef void adam_step(
-    floating[::1] theta,         # INOUT (P,)
-    floating[::1] m,             # INOUT (P,)  first moment
-    floating[::1] v,             # INOUT (P,)  second moment
+    floating[::1] theta,           # INOUT (P,)
+    floating[::1] m,               # INOUT (P,)  first moment
+    floating[::1] v,               # INOUT (P,)  second moment
     const floating[::1] gradient,  # IN  (P,)
     double learning_rate,
     double beta_1,
     double beta_2,
     double epsilon,
-    Py_ssize_t step,             # 1 at the first step
+    Py_ssize_t step,               # 1 at the first step
 ) noexcept nogil:
     """m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  theta -= eta m^ / (sqrt(v^) + eps)
 

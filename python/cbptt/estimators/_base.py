@@ -22,7 +22,6 @@ from cbptt.parameters import INITIALISATIONS
 from cbptt.sequences import Sequences, check_sequences
 from cbptt.training import Epoch, Trainer
 
-
 # The parameters and learned attributes that every estimator has, for the class docstrings.
 _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         Number of hidden units, the lecture's M.
@@ -244,8 +243,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         self.loss_ = self.loss_curve_[-1]
         self.best_loss_ = float(np.min(self.loss_curve_))
         self._read_columns = sequences.form == "2d"
-        self.n_features_in_ = sequences.n_steps // len(sequences) if self._read_columns else (
-            sequences.n_features
+        self.n_features_in_ = (
+            sequences.n_steps // len(sequences) if self._read_columns else (sequences.n_features)
         )
         return self
 

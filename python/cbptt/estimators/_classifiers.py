@@ -101,7 +101,8 @@ class RNNClassifier(_SoftmaxRNN):
     def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
         """Return the logarithm of `predict_proba`, (n, n_classes)."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            logarithm: NDArray[np.floating] = np.log(self.predict_proba(X))
+        return logarithm
 
 
 @documented

@@ -20,9 +20,7 @@ class _LinearRNN(RegressorMixin, BaseRNN):  # type: ignore[misc]
     _loss = "squared_error"
 
     def _encode(self, y: Any, sequences: Sequences) -> tuple[NDArray[Any], int, dict[str, Any]]:
-        flat = flatten_targets(
-            y, sequences, self._readout, name="y", caller=type(self).__name__
-        )
+        flat = flatten_targets(y, sequences, self._readout, name="y", caller=type(self).__name__)
         if flat.ndim == 2 and flat.shape[1] == 1:
             flat = column_or_1d(flat, warn=self._readout == "last")
         if flat.ndim > 2:

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define JOIN3_(a, b, c) a##_##b##_f##c
-#define JOIN3(a, b, c) JOIN3_(a, b, c)
-#define NAME(stem) JOIN3(cbptt_##stem, CBPTT_ISA, CBPTT_BITS)
+#define JOIN3(a, b, c)  JOIN3_(a, b, c)
+#define NAME(stem)      JOIN3(cbptt_##stem, CBPTT_ISA, CBPTT_BITS)
 
 #if CBPTT_BITS == 32
 typedef float real;
@@ -21,26 +21,26 @@ typedef uint32_t bits;
 typedef cbptt_table_f32 table;
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
-#define ROUNDER 0x1.8p23f          /* adding it rounds to an integer, kept in the low bits */
-#define LOG2_E 0x1.715476p+0f
-#define LN2_HIGH 0x1.62e4p-1f      /* 15 bits: n * LN2_HIGH is exact */
-#define LN2_LOW 0x1.7f7d1cp-20f
-#define LOWEST (-104.0f)           /* e^x rounds to 0 below */
-#define LOWEST_EXPM1 (-20.0f)      /* e^x - 1 rounds to -1 below */
-#define HIGHEST 89.0f              /* e^x rounds to infinity above */
+#define ROUNDER       0x1.8p23f /* adding it rounds to an integer, kept in the low bits */
+#define LOG2_E        0x1.715476p+0f
+#define LN2_HIGH      0x1.62e4p-1f /* 15 bits: n * LN2_HIGH is exact */
+#define LN2_LOW       0x1.7f7d1cp-20f
+#define LOWEST        (-104.0f) /* e^x rounds to 0 below */
+#define LOWEST_EXPM1  (-20.0f)  /* e^x - 1 rounds to -1 below */
+#define HIGHEST       89.0f     /* e^x rounds to infinity above */
 #else
 typedef double real;
 typedef uint64_t bits;
 typedef cbptt_table_f64 table;
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
-#define ROUNDER 0x1.8p52
-#define LOG2_E 0x1.71547652b82fep+0
-#define LN2_HIGH 0x1.62e42fefap-1  /* 36 bits: n * LN2_HIGH is exact */
-#define LN2_LOW 0x1.cf79abc9e3b3ap-40
-#define LOWEST (-746.0)
-#define LOWEST_EXPM1 (-40.0)
-#define HIGHEST 710.0
+#define ROUNDER       0x1.8p52
+#define LOG2_E        0x1.71547652b82fep+0
+#define LN2_HIGH      0x1.62e42fefap-1 /* 36 bits: n * LN2_HIGH is exact */
+#define LN2_LOW       0x1.cf79abc9e3b3ap-40
+#define LOWEST        (-746.0)
+#define LOWEST_EXPM1  (-40.0)
+#define HIGHEST       710.0
 #endif
 
 static inline real absolute(real x)

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#define DECLARE(isa)                                   \
-    extern const cbptt_table_f32 cbptt_table_##isa##_f32; \
+#define DECLARE(isa)                                                                               \
+    extern const cbptt_table_f32 cbptt_table_##isa##_f32;                                          \
     extern const cbptt_table_f64 cbptt_table_##isa##_f64;
 #define KERNELS(isa) {#isa, &cbptt_table_##isa##_f32, &cbptt_table_##isa##_f64}
 

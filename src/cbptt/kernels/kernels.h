@@ -13,11 +13,11 @@ enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU, CBPTT_N_ACTIVATIO
  *   derivative[f](d, h, n)   d := d * f'(a), told from h = f(a)  d INOUT (n,), h IN (n,)
  *   exponential(x, n)        x := exp(x)                         x INOUT (n,)
  * The arrays do not overlap. Nothing is allocated, nothing fails. */
-#define CBPTT_TABLE(real)                                                       \
-    struct {                                                                    \
-        void (*activate[CBPTT_N_ACTIVATIONS])(real *x, ptrdiff_t n);            \
-        void (*derivative[CBPTT_N_ACTIVATIONS])(real *d, const real *h, ptrdiff_t n); \
-        void (*exponential)(real *x, ptrdiff_t n);                              \
+#define CBPTT_TABLE(real)                                                                          \
+    struct {                                                                                       \
+        void (*activate[CBPTT_N_ACTIVATIONS])(real * x, ptrdiff_t n);                              \
+        void (*derivative[CBPTT_N_ACTIVATIONS])(real * d, const real *h, ptrdiff_t n);             \
+        void (*exponential)(real * x, ptrdiff_t n);                                                \
     }
 
 typedef CBPTT_TABLE(float) cbptt_table_f32;

@@ -22,7 +22,7 @@ SOLVERS = {"sgd": <int> SGD, "adam": <int> ADAM}
 
 cdef void forward_pass(
     floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    floating[:, ::1] h_read,            # OUT   (R, M)  the states that the outputs read; or h itself
+    floating[:, ::1] h_read,            # OUT   (R, M)  what the outputs read; or h itself
     floating[:, ::1] z,                 # OUT   (R, K)  a2
     const floating[:, ::1] x,           # IN    (N, D)
     const floating[:, ::1] weight_ih,   # IN    (M, D)  W0

@@ -267,6 +267,12 @@ def test_padding_and_cutting_the_padding_off_is_an_identity(lengths, tail):
     assert_same_sequences(Ragged.from_padded(X.to_padded(-1), lengths=lengths), X)
 
 
+def test_no_sequences_have_no_padding():
+    nothing = Ragged.from_sequences(three())[:0]
+    assert nothing.to_padded().shape == (0, 0, 2)
+    assert len(Ragged.from_padded(nothing.to_padded())) == 0
+
+
 def test_padding_widens_the_dtype_only_as_far_as_it_must():
     y = Ragged.from_sequences([[1, 2], [3]])
     assert_array_equal(y.to_padded(), [[1.0, 2.0], [3.0, np.nan]])
@@ -544,7 +550,7 @@ def test_float32_stays_and_everything_else_becomes_float64(dtypes, expected):
     X = [np.ones((2, 1), dtype) for dtype in dtypes]
     assert check(X).values.dtype == expected
     assert check(X, dtype=np.float32).values.dtype == np.float32
-    assert check(X, dtype=np.float64).values.dtype == np.float64
+    assert check(X, dtype="float64").values.dtype == np.float64
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -576,6 +582,7 @@ hostile_inputs = [
     (np.empty((0, 3, 2)), ValueError, "with 0 sequences"),
     (Ragged(np.empty((0, 2)), [0]), ValueError, "with 0 sequences"),
     ([good, np.empty((0, 2))], ValueError, r"^RNN got X\[1\] with 0 steps"),
+    ([good, np.empty((0, 2), object)], ValueError, r"^RNN got X\[1\] with 0 steps"),
     ([good, []], ValueError, r"^RNN got X\[1\] with 0 steps"),
     (np.empty((3, 0, 2)), ValueError, r"^RNN got X\[0\] with 0 steps"),
     (np.empty((3, 0)), ValueError, r"^RNN got X\[0\] with 0 steps"),
@@ -594,7 +601,8 @@ hostile_inputs = [
     ([1.0, 2.0], TypeError, r"^RNN got X\[0\] of type float and shape \(\)"),
     (boxed(1.0, 2.0), TypeError, r"^RNN got X\[0\] of type float and shape \(\)"),
     ([good, cube], ValueError, r"^RNN got X\[1\] of type ndarray and shape \(2, 4, 3\)"),
-    ([good, [[1, 2], [3]]], ValueError, r"^RNN got X\[1\] that is no array"),
+    ([good, [[1, 2], [3]]], ValueError, r"^RNN got X\[1\] that is no array.*; every sequence"),
+    (Frame([[1, 2], [3]]), ValueError, "^RNN got X that is no array.*; expected a list"),
     # another kind of value
     ([good, None], TypeError, r"^RNN got X\[1\] of type NoneType"),
     ([good, "abc"], TypeError, r"^RNN got X\[1\] of type str"),

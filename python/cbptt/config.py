@@ -86,13 +86,14 @@ def _blas() -> str:
 
 
 def _is_in_scipy(library: Path) -> bool:
-    """Whether a wheel of SciPy holds the file: scipy.libs/ or, on macOS, scipy/.dylibs/."""
-    return not {"scipy", "scipy.libs"}.isdisjoint(library.parent.parts)
+    """Whether a wheel of SciPy holds the file: in scipy.libs or, on macOS, in scipy/.dylibs."""
+    folder = library.parent
+    return folder.name == "scipy.libs" or folder.parent.name == "scipy"
 
 
 def _described(info: dict[str, Any]) -> str:
-    parts = [str(info["internal_api"]), str(info.get("version") or "of unknown version")]
-    details = [f"{info['num_threads']} threads" if info["num_threads"] != 1 else "1 thread"]
+    n_threads = info["num_threads"]
+    details = [f"{n_threads} thread" + ("s" if n_threads != 1 else "")]
     if info.get("architecture"):
-        details.insert(0, str(info["architecture"]))
-    return f"{' '.join(parts)} ({', '.join(details)})"
+        details.insert(0, info["architecture"])
+    return f"{info['internal_api']} {info.get('version') or '?'} ({', '.join(details)})"

@@ -106,6 +106,7 @@ def flatten_targets(
 def check_targets(
     flat: NDArray[Any],
     weights: NDArray[np.floating],
+    sequences: Sequences,
     *,
     n_outputs: int,
     output_activation: str,
@@ -130,14 +131,12 @@ def check_targets(
         Naming the first target that does not fit, and what was expected.
     """
     used = weights != 0
-    place = "step" if readout == "every" else "sequence"
 
     def refuse(bad: Any, rule: str) -> None:
         if bad.any():
             first = int(np.argmax(bad))
-            raise ValueError(
-                f"{caller} got {flat[first]} as the target of {place} {first} in {name}; {rule}."
-            )
+            place = _place(first, sequences, readout)
+            raise ValueError(f"{caller} got {name}{place} = {flat[first]}; {rule}.")
 
     if output_activation == "softmax" and flat.ndim == 1 and flat.dtype.kind in "biu":
         labels = np.where(used, flat, -1).astype(np.intp)
@@ -150,8 +149,8 @@ def check_targets(
     if flat.ndim != 2 or flat.shape[1] != n_outputs:
         classes = "an integer class or " if output_activation == "softmax" else ""
         raise ValueError(
-            f"{caller} got {name} with a target of shape {flat.shape[1:]} and dtype {flat.dtype} "
-            f"per {place}; expected {classes}shape ({n_outputs},)."
+            f"{caller} got {name} with targets of shape {flat.shape[1:]} and dtype {flat.dtype}; "
+            f"expected {classes}shape ({n_outputs},) each."
         )
     values = np.where(used[:, None], flat, 0).astype(weights.dtype)
     refuse(~np.isfinite(values).all(axis=1), "targets must be finite")
@@ -212,8 +211,17 @@ def flatten_weights(
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         first = int(np.argmax(bad))
+        place = _place(first, sequences, readout)
         raise ValueError(
-            f"{caller} got {weights[first]} at place {first} of sample_weight; weights must be "
-            f"finite and not negative."
+            f"{caller} got sample_weight{place} = {weights[first]}; weights must be finite and "
+            f"not negative."
         )
     return weights.astype(dtype)
+
+
+def _place(row: int, sequences: Sequences, readout: str) -> str:
+    """Spell a flat row as the user indexes it: [sequence], or [sequence][step]."""
+    if readout == "last":
+        return f"[{row}]"
+    i = int(np.searchsorted(sequences.offsets, row, side="right")) - 1
+    return f"[{i}][{row - sequences.offsets[i]}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt import _bptt
-from cbptt._activations import FUNCTIONS
+from cbptt._activations import FUNCTIONS, packed_size
 from cbptt._losses import LOSSES, evaluate, evaluate_output
 from cbptt.losses import (
     ACTIVATIONS,
@@ -32,6 +33,17 @@ from cbptt.threads import one_blas_thread
 __all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
+
+# What multiplies by W11 at each step: our kernel with W11 packed once per batch, or BLAS.
+RECURRENCE = os.environ.get("CBPTT_RECURRENCE", "packed")
+if RECURRENCE not in ("packed", "blas"):
+    raise ImportError(f"CBPTT_RECURRENCE={RECURRENCE!r} is unknown; set it to packed or blas")
+
+
+def recurrent_scratch(hidden_size: int, dtype: np.dtype[Any]) -> Array:
+    """Room for W11 as the recurrent kernel wants it; empty where BLAS takes the steps."""
+    size = packed_size(hidden_size, dtype == np.float32) if RECURRENCE == "packed" else 0
+    return np.empty(size, dtype)
 
 
 @dataclass(frozen=True)
@@ -276,6 +288,7 @@ class RNN:
                 states,
                 h_read,
                 z,
+                recurrent_scratch(M, self.dtype),
                 x,
                 self._views,
                 packing.batch_sizes,
@@ -304,33 +317,23 @@ class RNN:
             Where X or h0 does not fit; the message names the item.
         """
         sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
-        hidden, output, state = self.run_forward(sequences, h0)
-        return Forward(
-            sequences.shape_like(hidden),
-            output if self._last else sequences.shape_like(output),
-            state,
-        )
-
-    def run_forward(
-        self, sequences: Sequences, h0: ArrayLike | None = None
-    ) -> tuple[Array, Array, Array]:
-        """Run the network over checked sequences.
-
-        Returns
-        -------
-        hidden : (steps, M) in the order of the flat buffer
-        output : (steps, K) likewise with readout "every"; (n, K) with "last"
-        state : (n, M) each sequence's final hidden state
-        """
         packing, x, h0 = self._packed(sequences, h0)
         states, z = self._forward(packing, x, h0)
         evaluate_output(z, FUNCTIONS[self.output_activation])
         h = states[packing.n_sequences :]
-        return (
-            _unpacked(h, packing.rows),
-            _unpacked(z, packing.order if self._last else packing.rows),
-            _unpacked(h[packing.ends], packing.order),
+        output = _unpacked(z, packing.order if self._last else packing.rows)
+        return Forward(
+            hidden=sequences.shape_like(_unpacked(h, packing.rows)),
+            output=output if self._last else sequences.shape_like(output),
+            state=_unpacked(h[packing.ends], packing.order),
         )
+
+    def outputs(self, sequences: Sequences) -> Array:
+        """Return h2 for checked sequences: (steps, K) with readout "every", (n, K) with "last"."""
+        packing, x, h0 = self._packed(sequences, None)
+        _, z = self._forward(packing, x, h0)
+        evaluate_output(z, FUNCTIONS[self.output_activation])
+        return _unpacked(z, packing.order if self._last else packing.rows)
 
     # ---- loss and derivatives -----------------------------------------------------------------
 
@@ -501,6 +504,7 @@ class RNN:
                 states,
                 h_read,
                 dh_read,
+                recurrent_scratch(M, self.dtype),
                 shard.x,
                 shard.weight,
                 self.layout.views(gradient),
@@ -546,18 +550,26 @@ class RNN:
         targets = self.check_targets(
             flatten_targets(Y, sequences, self.readout, name="Y", caller="RNN"),
             flatten_weights(sample_weight, sequences, self.readout, caller="RNN"),
+            sequences,
         )
         packing, x, h0 = self._packed(sequences, h0)
         read = packing.order if self._last else packing.rows
         return Shard(packing, x, h0, targets.take(read), targets.weights[read]), sequences
 
     def check_targets(
-        self, flat: Array, weights: Array, *, name: str = "Y", caller: str = "RNN"
+        self,
+        flat: NDArray[Any],
+        weights: Array,
+        sequences: Sequences,
+        *,
+        name: str = "Y",
+        caller: str = "RNN",
     ) -> Targets:
         """Check flat targets and weights, see `cbptt.losses.check_targets`."""
         return check_targets(
             flat,
             weights,
+            sequences,
             n_outputs=self.n_outputs,
             output_activation=self.output_activation,
             loss=self.loss_name,

@@ -455,14 +455,15 @@ def flatten_steps(
     Returns
     -------
     (steps,) or (steps, K) ndarray
-        C-contiguous; a view where Y is an array or a Ragged of this dtype.
+        C-contiguous; a view where Y is an array or a Ragged of this dtype. It may hold NaN, as
+        unlabelled steps do.
 
     Raises
     ------
     TypeError
         If Y or an item is not array-like, is a scalar or masked, or cannot be cast to dtype.
     ValueError
-        If a shape, a dtype or a length is wrong, or a value is not finite.
+        If a shape, a dtype or a length is wrong.
     """
     reader = _Reader(
         caller,
@@ -484,7 +485,7 @@ def flatten_steps(
     if not np.can_cast(values.dtype, target, "same_kind"):
         got = f"of dtype {values.dtype}, which cannot be cast to {target}"
         raise reader.error(TypeError, got)
-    return reader.finite(values, offsets, target)
+    return np.require(values, target, ["C", "A"])
 
 
 def _offsets(lengths: Offsets) -> Offsets:
@@ -643,7 +644,7 @@ class _Reader:
     def _unboxed(self, array: Array, i: int | None) -> Array:
         """An array of objects as the numbers or the text that it holds."""
         try:
-            plain = np.array(array.tolist())
+            plain = np.array(array.tolist()) if array.size else np.empty(array.shape)
             if plain.dtype.kind == "O" and self.kinds == _NUMBERS:
                 plain = plain.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as cause:

@@ -24,3 +24,28 @@ cdef void exponential(
     floating* x,  # INOUT (n,)  in: a; out: exp(a)
     Py_ssize_t n,
 ) noexcept nogil
+
+cdef floating* pack_recurrent(
+    floating[::1] packed,              # OUT (packed_size(M),)
+    const floating[:, ::1] weight_hh,  # IN  (M, M)
+    bint transpose,
+) noexcept nogil
+
+cdef void forward_step(
+    floating* h_t,            # INOUT (n, M)  in: a_t without its recurrent part; out: h_t
+    const floating* h_prev,   # IN    (n, M)
+    const floating* packed,   # IN    W11' from pack_recurrent
+    Py_ssize_t n,
+    Py_ssize_t M,
+    int f,
+) noexcept nogil
+
+cdef void backward_step(
+    floating* da_t,           # INOUT (n, M)  in: dL/dh_t from the outputs; out: dL/da_t
+    const floating* da_next,  # IN    (n, M)
+    const floating* h_t,      # IN    (n, M)
+    const floating* packed,   # IN    W11 from pack_recurrent
+    Py_ssize_t n,
+    Py_ssize_t M,
+    int f,
+) noexcept nogil

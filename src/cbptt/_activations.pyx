@@ -7,17 +7,35 @@ from cython cimport floating
 
 cdef extern from "kernels.h":
     enum:
-        CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU, CBPTT_N_ACTIVATIONS
+        CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU
 
     ctypedef struct table_f32 "cbptt_table_f32":
-        void (**activate)(float* x, Py_ssize_t n) noexcept nogil
-        void (**derivative)(float* d, const float* h, Py_ssize_t n) noexcept nogil
+        void (*activate)(float* x, Py_ssize_t n, int f) noexcept nogil
+        void (*derivative)(float* d, const float* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(float* x, Py_ssize_t n) noexcept nogil
+        Py_ssize_t (*packed_size)(Py_ssize_t M) noexcept nogil
+        void (*pack)(float* p, const float* w, Py_ssize_t M, bint transpose) noexcept nogil
+        void (*forward_step)(
+            float* a, const float* h, const float* p, Py_ssize_t n, Py_ssize_t M, int f
+        ) noexcept nogil
+        void (*backward_step)(
+            float* d, const float* e, const float* h, const float* p, Py_ssize_t n, Py_ssize_t M,
+            int f
+        ) noexcept nogil
 
     ctypedef struct table_f64 "cbptt_table_f64":
-        void (**activate)(double* x, Py_ssize_t n) noexcept nogil
-        void (**derivative)(double* d, const double* h, Py_ssize_t n) noexcept nogil
+        void (*activate)(double* x, Py_ssize_t n, int f) noexcept nogil
+        void (*derivative)(double* d, const double* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(double* x, Py_ssize_t n) noexcept nogil
+        Py_ssize_t (*packed_size)(Py_ssize_t M) noexcept nogil
+        void (*pack)(double* p, const double* w, Py_ssize_t M, bint transpose) noexcept nogil
+        void (*forward_step)(
+            double* a, const double* h, const double* p, Py_ssize_t n, Py_ssize_t M, int f
+        ) noexcept nogil
+        void (*backward_step)(
+            double* d, const double* e, const double* h, const double* p, Py_ssize_t n,
+            Py_ssize_t M, int f
+        ) noexcept nogil
 
     ctypedef struct kernels "cbptt_kernels":
         const char* isa
@@ -64,9 +82,9 @@ cdef void activate(
 ) noexcept nogil:
     """h = f(a), elementwise"""
     if floating is float:
-        chosen.f32.activate[f](x, n)
+        chosen.f32.activate(x, n, f)
     else:
-        chosen.f64.activate[f](x, n)
+        chosen.f64.activate(x, n, f)
 
 
 cdef void times_derivative(
@@ -78,9 +96,9 @@ cdef void times_derivative(
     """dL/da = dL/dh f'(a): the Jacobian of an elementwise function is diagonal"""
     # forward: h = f(a)
     if floating is float:
-        chosen.f32.derivative[f](d, h, n)
+        chosen.f32.derivative(d, h, n, f)
     else:
-        chosen.f64.derivative[f](d, h, n)
+        chosen.f64.derivative(d, h, n, f)
 
 
 cdef void exponential(
@@ -92,6 +110,64 @@ cdef void exponential(
         chosen.f32.exponential(x, n)
     else:
         chosen.f64.exponential(x, n)
+
+
+cdef floating* aligned(floating* scratch) noexcept nogil:
+    """The first address from scratch on where a line of the cache begins."""
+    return <floating*> (((<size_t> scratch) + 63) & ~<size_t> 63)
+
+
+cdef floating* pack_recurrent(
+    floating[::1] packed,             # OUT (packed_size(M),)
+    const floating[:, ::1] weight_hh,  # IN  (M, M)
+    bint transpose,
+) noexcept nogil:
+    """Lay out W11, or its transpose, for the recurrent steps; return where it begins."""
+    cdef floating* start = aligned(&packed[0])
+    if floating is float:
+        chosen.f32.pack(start, &weight_hh[0, 0], weight_hh.shape[0], transpose)
+    else:
+        chosen.f64.pack(start, &weight_hh[0, 0], weight_hh.shape[0], transpose)
+    return start
+
+
+cdef void forward_step(
+    floating* h_t,            # INOUT (n, M)  in: a_t without its recurrent part; out: h_t
+    const floating* h_prev,   # IN    (n, M)
+    const floating* packed,   # IN    W11' from pack_recurrent
+    Py_ssize_t n,
+    Py_ssize_t M,
+    int f,
+) noexcept nogil:
+    """h_t = f(a_t + W11 h_{t-1})"""
+    if floating is float:
+        chosen.f32.forward_step(h_t, h_prev, packed, n, M, f)
+    else:
+        chosen.f64.forward_step(h_t, h_prev, packed, n, M, f)
+
+
+cdef void backward_step(
+    floating* da_t,           # INOUT (n, M)  in: dL/dh_t from the outputs; out: dL/da_t
+    const floating* da_next,  # IN    (n, M)
+    const floating* h_t,      # IN    (n, M)
+    const floating* packed,   # IN    W11 from pack_recurrent
+    Py_ssize_t n,
+    Py_ssize_t M,
+    int f,
+) noexcept nogil:
+    """dL/da_t = (dL/dh_t + dL/da_{t+1} W11) f'(a_t)"""
+    # forward: h_t = f(a_t),  a_{t+1} += W11 h_t
+    if floating is float:
+        chosen.f32.backward_step(da_t, da_next, h_t, packed, n, M, f)
+    else:
+        chosen.f64.backward_step(da_t, da_next, h_t, packed, n, M, f)
+
+
+def packed_size(Py_ssize_t M, bint single):
+    """Numbers of scratch that the packed (M, M) matrix takes, room for alignment included."""
+    if single:
+        return chosen.f32.packed_size(M) + 64 // sizeof(float)
+    return chosen.f64.packed_size(M) + 64 // sizeof(double)
 
 
 cdef int _code(str name) except -1:

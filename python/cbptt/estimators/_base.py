@@ -228,7 +228,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
             random_state=rng,
         )
         weights = flatten_weights(None, sequences, self._readout, caller=name)
-        targets = network.check_targets(flat, weights, name="y", caller=name)
+        targets = network.check_targets(flat, weights, sequences, name="y", caller=name)
         epochs = self._train(network, sequences, targets, rng)
 
         for attribute, value in learned.items():
@@ -346,8 +346,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
                     f"{name} got sequences with {sequences.n_features} features, but was fitted "
                     f"on sequences of one variable."
                 )
-        _, output, _ = network.run_forward(sequences)
-        return output, sequences
+        return network.outputs(sequences), sequences
 
 
 def steps_like(sequences: Sequences, values: NDArray[Any]) -> Any:

@@ -1,23 +1,39 @@
 /* The table of plain C kernels. One source is compiled per instruction set and precision;
- * cbptt_choose picks the set once, when the module that owns the table is imported. */
+ * cbptt_choose picks the set once, when the module that owns the table is imported.
+ *
+ * Kernels allocate nothing, print nothing and cannot fail. Arrays are row-major and contiguous, and
+ * arrays of one call do not overlap. For `real` in (float, double):
+ *
+ *   activate(x, n, f)              x := f(x)                             x INOUT (n,)
+ *   derivative(d, h, n, f)         d := d * f'(a), told from h = f(a)    d INOUT (n,), h IN (n,)
+ *   exponential(x, n)              x := exp(x)                           x INOUT (n,)
+ *
+ *   packed_size(M)                 numbers that a packed (M, M) matrix takes
+ *   pack(p, w, M, transpose)       p := W, or W' where transpose         p OUT, w IN (M, M)
+ *   forward_step(a, h, p, n, M, f)
+ *       a := f(a + h W')           p: W' packed                          a INOUT, h IN (n, M)
+ *   backward_step(d, e, h, p, n, M, f)
+ *       d := (d + e W) * f'(a)     p: W packed, h = f(a)                 d INOUT, e, h IN (n, M)
+ */
 #ifndef CBPTT_KERNELS_H
 #define CBPTT_KERNELS_H
 
 #include <stddef.h>
 
-/* Codes of the elementwise functions: indices into the tables below. */
-enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU, CBPTT_N_ACTIVATIONS };
+/* Codes of the elementwise functions f. */
+enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU };
 
-/* For `real` in (float, double):
- *   activate[f](x, n)        x := f(x)                           x INOUT (n,)
- *   derivative[f](d, h, n)   d := d * f'(a), told from h = f(a)  d INOUT (n,), h IN (n,)
- *   exponential(x, n)        x := exp(x)                         x INOUT (n,)
- * The arrays do not overlap. Nothing is allocated, nothing fails. */
 #define CBPTT_TABLE(real)                                                                          \
     struct {                                                                                       \
-        void (*activate[CBPTT_N_ACTIVATIONS])(real * x, ptrdiff_t n);                              \
-        void (*derivative[CBPTT_N_ACTIVATIONS])(real * d, const real *h, ptrdiff_t n);             \
+        void (*activate)(real * x, ptrdiff_t n, int f);                                            \
+        void (*derivative)(real * d, const real *h, ptrdiff_t n, int f);                           \
         void (*exponential)(real * x, ptrdiff_t n);                                                \
+        ptrdiff_t (*packed_size)(ptrdiff_t M);                                                     \
+        void (*pack)(real * p, const real *w, ptrdiff_t M, int transpose);                         \
+        void (*forward_step)(real * a, const real *h, const real *p, ptrdiff_t n, ptrdiff_t M,     \
+                             int f);                                                               \
+        void (*backward_step)(real * d, const real *e, const real *h, const real *p, ptrdiff_t n,  \
+                              ptrdiff_t M, int f);                                                 \
     }
 
 typedef CBPTT_TABLE(float) cbptt_table_f32;

@@ -1,0 +1,16 @@
+/* The table of one instruction set and precision. */
+#include "set.h"
+
+#if CBPTT_BITS == 32
+const cbptt_table_f32 NAME(table) = {
+#else
+const cbptt_table_f64 NAME(table) = {
+#endif
+    .activate = NAME(activate),
+    .derivative = NAME(derivative),
+    .exponential = NAME(exponential),
+    .packed_size = NAME(packed_size),
+    .pack = NAME(pack),
+    .forward_step = NAME(forward_step),
+    .backward_step = NAME(backward_step),
+};

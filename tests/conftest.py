@@ -1,0 +1,35 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cbptt.losses import flatten_targets, flatten_weights
+from cbptt.sequences import check_sequences
+from cbptt.training import Trainer
+from hypothesis import settings
+
+# A busy machine is slow now and then, which is not what these tests are about.
+settings.register_profile("cbptt", deadline=None)
+settings.load_profile("cbptt")
+
+
+@pytest.fixture(scope="session")
+def make_trainer():
+    """Maker of a Trainer of net on (X, Y): no shuffling, penalty or clipping unless given."""
+
+    def make(net, X, Y, optimizer, sample_weight=None, *, batch_size, seed=0, **options):
+        sequences = check_sequences(X, dtype=net.dtype, caller="Trainer")
+        flat = flatten_targets(Y, sequences, net.readout, name="Y", caller="Trainer")
+        weights = flatten_weights(sample_weight, sequences, net.readout, caller="Trainer")
+        return Trainer(
+            net,
+            sequences,
+            net.check_targets(flat, weights, sequences),
+            optimizer,
+            batch_size=batch_size,
+            rng=np.random.default_rng(seed),
+            **{"alpha": 0.0, "max_grad_norm": np.inf, "shuffle": False} | options,
+        )
+
+    return make

@@ -1,0 +1,396 @@
+"""The design, held: who may know whom, what an import costs, stubs, docstrings, plain paths."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+import cbptt
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "python" / "cbptt"
+CORE = ROOT / "src" / "cbptt"
+
+# ---- who may know whom --------------------------------------------------------------------------
+
+FACE = "the package's face"
+COMPILED = {path.stem for path in CORE.glob("*.pyx")}
+FLAT = {"sequences", "threads", "packing", "parameters", "losses", "optimizers"}
+
+# Room to the rooms that it may import; "estimators" stands for every module in estimators/.
+ROOMS = {
+    FACE: set(),
+    "sequences": set(),
+    "threads": set(),
+    "optimizers": COMPILED,
+    "packing": COMPILED,
+    "parameters": {"threads"},
+    "losses": COMPILED | {"sequences"},
+    "network": COMPILED | FLAT,
+    "training": COMPILED | FLAT | {"network"},
+    "estimators": FLAT | {"network", "training"},
+    "inspection": FLAT | {"network"},
+    "persistence": {FACE, "network", "parameters"},
+    "interop": {FACE, "network", "parameters"},
+    "datasets": {"sequences"},
+    "config": {FACE, "threads", "_activations"},
+    "displays": set(),
+    "reference": set(),
+    "__main__": COMPILED | FLAT | {FACE, "network", "estimators", "persistence", "datasets"}
+    | {"config", "displays", "inspection", "reference"},
+}  # fmt: skip
+
+# What comes from elsewhere. Everyone may import NumPy; the rest is imported where it is used.
+AT_THE_TOP = {"estimators": {"sklearn"}}
+INSIDE_FUNCTIONS = {
+    "threads": {"scipy", "threadpoolctl"},
+    "config": {"scipy", "sklearn", "threadpoolctl"},
+    "datasets": {"sklearn"},
+    "__main__": {"sklearn", "matplotlib"},
+    "displays": {"matplotlib"},
+    "interop": {"torch", "onnx", "dask"},
+}
+
+# The compiled modules, by their cimports.
+CORES = {
+    "_activations": set(),
+    "_blas": set(),
+    "_packing": set(),
+    "_optimizers": set(),
+    "_losses": {"_activations"},
+    "_gradients": {"_blas", "_elman"},
+    "_elman": {"_activations", "_blas"},
+    "_bptt": {"_blas", "_elman", "_gradients", "_losses", "_optimizers", "_packing"},
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+class Import(NamedTuple):
+    """One import: what of, and whether it runs with the module, in a function, or never."""
+
+    name: str
+    where: str  # "top", "function" or "typing"
+    line: int
+
+
+def imports_of(source: str) -> list[Import]:
+    """All imports in a module, a name of cbptt as "cbptt.name"."""
+    found: list[Import] = []
+
+    def visit(node: ast.AST, where: str) -> None:
+        if isinstance(node, ast.Import):
+            found.extend(Import(alias.name, where, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            parts = [f"{name}.{a.name}" for a in node.names] if name == "cbptt" else [name]
+            found.extend(Import(part, where, node.lineno) for part in parts)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            where = "function"
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            where = "typing"
+        for child in ast.iter_child_nodes(node):
+            visit(child, where)
+
+    visit(ast.parse(source), "top")
+    return found
+
+
+def room_of(path: Path) -> str:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return FACE if room == "__init__" else room
+
+
+def room_named(name: str) -> str:
+    """The room of an imported "cbptt.room.name"; a name that is no room is the face's."""
+    part = name.split(".")[1] if "." in name else ""
+    return part if part in ROOMS or part in COMPILED else FACE
+
+
+def where_of(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def test_every_module_has_a_row_in_the_table() -> None:
+    assert {room_of(path) for path in MODULES} <= set(ROOMS)
+    assert set(CORES) == COMPILED
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    source = """
+import os.path, numpy as np
+if TYPE_CHECKING:
+    from cbptt import RNN, losses
+class A:
+    def method(self):
+        try:
+            from sklearn.utils import Bunch
+        except ImportError:
+            from . import b
+"""
+    assert [(i.name, i.where) for i in imports_of(source)] == [
+        ("os.path", "top"),
+        ("numpy", "top"),
+        ("cbptt.RNN", "typing"),
+        ("cbptt.losses", "typing"),
+        ("sklearn.utils", "function"),
+        (".", "function"),
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_knows_only_the_rooms_below_it(path: Path) -> None:
+    room = room_of(path)
+    for name, where, line in imports_of(path.read_text(encoding="utf-8")):
+        if name.partition(".")[0] != "cbptt" or (room == FACE and where == "typing"):
+            continue
+        other = room_named(name)
+        assert other == room or other in ROOMS[room], f"{where_of(path, line)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_other_packages_only_where_it_may(path: Path) -> None:
+    room = room_of(path)
+    for name, where, line in imports_of(path.read_text(encoding="utf-8")):
+        package = name.partition(".")[0]
+        if package in {"cbptt", *sys.stdlib_module_names}:
+            continue
+        allowed = {"numpy"} | AT_THE_TOP.get(room, set())
+        if where != "top":
+            allowed |= INSIDE_FUNCTIONS.get(room, set())
+        assert package in allowed, f"{where_of(path, line)} imports {name} ({where})"
+
+
+@pytest.mark.parametrize("name", sorted(COMPILED))
+def test_a_compiled_module_knows_only_those_below_it(name: str) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in CORE.glob(f"{name}.p[xy][dx]")]
+    lines = "\n".join(texts)
+    known = set(re.findall(r"^\s*(?:from|cimport|import)\s+cbptt\.(\w+)", lines, re.MULTILINE))
+    assert known - {name} <= CORES[name]
+    packages = set(re.findall(r"^(?:from|cimport|import)\s+(\w+)", lines, re.MULTILINE))
+    allowed = {"cbptt", "cython", "libc", "cpython", "os", "sys"}
+    assert packages <= (allowed | {"scipy"} if name == "_blas" else allowed)
+
+
+def test_the_kernels_know_nothing_of_python() -> None:
+    sources = [*CORE.glob("kernels/*.c"), *CORE.glob("kernels/*.h")]
+    assert sources
+    for path in sources:
+        included = re.findall(r"#\s*include\s*[<\"](.*?)[>\"]", path.read_text(encoding="utf-8"))
+        assert not [header for header in included if re.search("python|numpy", header, re.I)]
+
+
+# ---- what an import costs -----------------------------------------------------------------------
+
+
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter has more after running the code."""
+    script = (
+        "import sys, json\n"
+        "before = set(sys.modules)\n"
+        f"{code}\n"
+        "print('\\n' + json.dumps(sorted(set(sys.modules) - before)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """The packages among modules that are neither cbptt nor Python's own."""
+    packages = {module.partition(".")[0] for module in modules}
+    return {
+        package
+        for package in packages - sys.stdlib_module_names - {"cbptt"}
+        if not package.startswith("_")  # helpers of an editable installation
+    }
+
+
+def test_importing_the_package_imports_nothing_but_its_face() -> None:
+    modules = modules_after("import cbptt")
+    assert {module for module in modules if module.startswith("cbptt")} == {"cbptt"}
+    assert foreign(modules) == set()
+
+
+def test_the_network_needs_no_scikit_learn() -> None:
+    modules = modules_after(
+        "import cbptt\n"
+        "net = cbptt.RNN(1, 2, 1, random_state=0)\n"
+        "net.derivatives(cbptt.Ragged.from_sequences([[1.0, 2.0]]), [[0.0, 1.0]])"
+    )
+    assert "cbptt.network" in modules
+    assert "sklearn" not in foreign(modules)
+    assert "cbptt.training" not in modules
+
+
+def test_only_the_estimators_need_scikit_learn_or_matplotlib() -> None:
+    names = [
+        f"cbptt.{room_of(path)}"
+        for path in MODULES
+        if room_of(path) not in {FACE, "estimators", "__main__"}
+    ]
+    assert {"cbptt.training", "cbptt.losses", "cbptt.optimizers", "cbptt.threads"} <= set(names)
+    modules = modules_after(f"import {', '.join(sorted(set(names)))}")
+    assert set(names) <= modules
+    assert foreign(modules) & {"sklearn", "matplotlib", "pandas"} == set()
+
+
+def test_the_reference_needs_numpy_only() -> None:
+    modules = modules_after("import cbptt.reference")
+    assert {m for m in modules if m.startswith("cbptt")} == {"cbptt", "cbptt.reference"}
+    assert foreign(modules) == {"numpy"}
+
+
+# ---- the package's face -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", cbptt.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(cbptt, name) is getattr(cbptt, name)
+    assert name in dir(cbptt)
+
+
+def test_the_four_estimators_and_the_network_are_public() -> None:
+    estimators = importlib.import_module("cbptt.estimators").__all__
+    assert {"RNN", "Ragged", *estimators} <= set(cbptt.__all__)
+    assert len(estimators) == 4
+
+
+def test_an_unknown_name_is_an_attribute_error_that_tells_it() -> None:
+    with pytest.raises(AttributeError, match="'cbptt' has no attribute 'GRU'"):
+        cbptt.GRU  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'GRU'"):
+        exec("from cbptt import GRU")
+
+
+# ---- stubs --------------------------------------------------------------------------------------
+
+
+def stub_of(name: str) -> tuple[dict[str, list[str]], set[str]]:
+    """Functions with the names of their parameters, and the other names, of a stub."""
+    functions, names = {}, set()
+    for node in ast.parse((PACKAGE / f"{name}.pyi").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            arguments = node.args
+            parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            functions[node.name] = [parameter.arg for parameter in parameters]
+        elif isinstance(node, ast.AnnAssign):
+            names.add(ast.unparse(node.target))
+    return functions, names
+
+
+@pytest.mark.parametrize("name", sorted(COMPILED))
+def test_a_stub_tells_the_names_that_its_module_has(name: str) -> None:
+    module = importlib.import_module(f"cbptt.{name}")
+    public = {
+        key: value
+        for key, value in vars(module).items()
+        if not key.startswith("_") and not isinstance(value, ModuleType)
+    }
+    functions, names = stub_of(name)
+    assert {key for key, value in public.items() if callable(value)} == set(functions)
+    assert {key for key, value in public.items() if not callable(value)} == names
+    for key, parameters in functions.items():
+        assert list(inspect.signature(public[key]).parameters) == parameters
+
+
+def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
+    assert {name for name in COMPILED if stub_of(name)[0]} == {
+        "_activations",
+        "_packing",
+        "_losses",
+        "_optimizers",
+        "_bptt",
+    }
+
+
+# ---- docstrings ---------------------------------------------------------------------------------
+
+PYTHON_MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(cbptt.__path__, "cbptt.")
+    if module.name.split(".")[1] not in {*COMPILED, "__main__"}
+)
+
+
+def docstrings_of(module: ModuleType) -> dict[str, str | None]:
+    """Every public function, class and method that the module defines, with its docstring."""
+    found = {module.__name__: module.__doc__}
+    for name, thing in vars(module).items():
+        defined_here = getattr(thing, "__module__", None) == module.__name__
+        if name.startswith("_") or not callable(thing) or not defined_here:
+            continue
+        found[f"{module.__name__}.{name}"] = thing.__doc__
+        if not inspect.isclass(thing):
+            continue
+        for part, member in vars(thing).items():
+            if part.startswith("_"):
+                continue
+            path = f"{module.__name__}.{name}.{part}"
+            if inspect.isfunction(member) or isinstance(member, classmethod | staticmethod):
+                found[path] = member.__doc__
+            elif isinstance(member, property | cached_property):
+                # an attribute may be told by itself or among the attributes of its class
+                told = re.search(rf"^\s*([\w, ]*, )?{part}\b.* : ", thing.__doc__ or "", re.M)
+                found[path] = member.__doc__ or (told and told.group())
+    return found
+
+
+@pytest.mark.parametrize("name", PYTHON_MODULES)
+def test_everything_public_has_a_docstring(name: str) -> None:
+    told = docstrings_of(importlib.import_module(name))
+    assert [path for path, text in told.items() if not (text or "").strip()] == []
+
+
+@pytest.mark.parametrize("name", PYTHON_MODULES)
+def test_an_array_is_told_by_its_shape_first(name: str) -> None:
+    shapeless = re.compile(r"^\s*[\w, ]+ : (an? )?(nd|object )?array\b(?!-).*$", re.MULTILINE)
+    told = docstrings_of(importlib.import_module(name))
+    assert {path: shapeless.findall(text or "") for path, text in told.items()} == {
+        path: [] for path in told
+    }
+
+
+def test_the_docstring_checks_look_at_something() -> None:
+    told = docstrings_of(importlib.import_module("cbptt.network"))
+    assert {"cbptt.network", "cbptt.network.RNN", "cbptt.network.RNN.forward"} <= set(told)
+    assert "cbptt.network.RNN.theta" in told
+
+
+# ---- the project's texts ------------------------------------------------------------------------
+
+
+def project_files() -> list[Path]:
+    """What git holds or would add; without git, everything in the source distribution."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True)
+        paths = [ROOT / name for name in names.stdout.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        paths = [p for p in ROOT.rglob("*") if not {"build", ".venv"} & set(p.parts)]
+    return sorted(path for path in paths if path.is_file())
+
+
+def test_no_text_mentions_a_path_of_some_machine() -> None:
+    machine_path = re.compile(rb"(?<![\w.~%$})-])/(home|root|tmp|work|Users)/\w+|[A-Z]:\\Users")
+    files = project_files()
+    assert PACKAGE / "network.py" in files
+    mentions = {
+        str(path.relative_to(ROOT)): [match.group() for match in machine_path.finditer(text)]
+        for path in files
+        if b"\0" not in (text := path.read_bytes())
+    }
+    assert {name: paths for name, paths in mentions.items() if paths} == {}

@@ -224,8 +224,8 @@ EITHER = (TypeError, ValueError)
 BAD_LABELS: list[tuple[str, Any, Any, str, str]] = [
     # what, y of RNNClassifier, the error, the item, the expectation
     ("nothing", None, ValueError, "y is None", PER_SEQUENCE),
-    ("too few", [0, 1], ValueError, "2 labels in y for 3 sequences", PER_SEQUENCE),
-    ("none", [], ValueError, "0 labels in y for 3 sequences", PER_SEQUENCE),
+    ("too few", [0, 1], ValueError, "2 (labels|targets) in y for 3 sequences", PER_SEQUENCE),
+    ("none", [], ValueError, "0 (labels|targets) in y for 3 sequences", PER_SEQUENCE),
     ("a number", 1, ValueError, "got 1", "Expected array-like"),
     ("text", "abc", ValueError, "got 'abc'", "Expected array-like"),
     ("a dict", {}, ValueError, "got {}", "Expected array-like"),
@@ -267,7 +267,7 @@ BAD_STEP_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("a step too few", TOO_SHORT, ValueError, HAS_1_STEP, PER_STEP),
     ("per sequence", LABELS, TypeError, r"y\[0\] of type int", PER_STEP),
     ("flat", np.zeros(9, int), ValueError, r"y .* shape \(9,\)", "expected a list"),
-    ("two columns", rows_of(2, 0), ValueError, r"2 labels per step in y\b|y\b", "expected"),
+    ("two columns", rows_of(2, 0), ValueError, r"\by\b", "expected"),
     ("a column", rows_of(1, 0), ValueError, r"\by\b", r"1-D|\(T_i,\)|\(n_timesteps,\)"),
     ("NaN", with_odd(np.nan), ValueError, at_step_1_of_1("y"), "finite|NaN"),
     ("continuous", with_odd(0.5), ValueError, "continuous", "discrete classes"),

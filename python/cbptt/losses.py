@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Sequences, flatten_steps
+from cbptt.sequences import Sequences, flatten_steps, read_array
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,6 +20,7 @@ __all__ = [
     "check_targets",
     "flatten_targets",
     "flatten_weights",
+    "spell_place",
 ]
 
 ACTIVATIONS = ("tanh", "relu", "logistic", "identity")
@@ -67,39 +68,40 @@ class Targets:
 
 
 def flatten_targets(
-    Y: Any, sequences: Sequences, readout: str, *, name: str, caller: str
+    Y: Any,
+    sequences: Sequences,
+    readout: str,
+    *,
+    name: str,
+    caller: str,
+    numeric: bool = True,
 ) -> NDArray[Any]:
     """Return one target per readout: (steps,) or (steps, K) for "every", (n,) or (n, K) for "last".
 
     Raises
     ------
     ValueError, TypeError
-        Where Y holds no numbers, or another number of targets than X has sequences or steps.
+        Where Y is no array, holds something else than numbers though it must (numeric), or has
+        another number of targets than X has sequences or steps.
     """
     if readout == "every":
         flat = flatten_steps(Y, sequences, name=name, caller=caller)
+        if numeric and flat.dtype.kind not in "biuf":
+            raise TypeError(f"{caller} got {name} of dtype {flat.dtype}; targets must be numbers.")
     else:
-        if isinstance(Y, np.ma.MaskedArray):
-            raise TypeError(
-                f"{caller} got a masked array as {name}, whose mask would be lost; give those "
-                f"sequences sample_weight 0 instead."
-            )
-        try:
-            flat = np.asarray(Y)
-            flat = flat.astype(np.float64) if flat.dtype.kind == "O" else flat
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"{caller} got {name} of type {type(Y).__name__} that is no array of numbers; "
-                f"expected one target per sequence."
-            ) from None
-        if flat.ndim == 0 or len(flat) != len(sequences):
-            given = "a single value" if flat.ndim == 0 else f"{len(flat)} targets"
+        flat = read_array(
+            Y,
+            caller=caller,
+            name=name,
+            ndims=(1, 2),
+            expected="expected one target per sequence",
+            text=not numeric,
+        )
+        if len(flat) != len(sequences):
             raise ValueError(
-                f"{caller} got {given} in {name} for {len(sequences)} sequences in X; expected "
-                f"one target per sequence."
+                f"{caller} got {len(flat)} targets in {name} for {len(sequences)} sequences in X; "
+                f"expected one target per sequence."
             )
-    if flat.dtype.kind not in "biuf":
-        raise TypeError(f"{caller} got {name} of dtype {flat.dtype}; targets must be numbers.")
     return flat
 
 
@@ -135,7 +137,7 @@ def check_targets(
     def refuse(bad: Any, rule: str) -> None:
         if bad.any():
             first = int(np.argmax(bad))
-            place = _place(first, sequences, readout)
+            place = spell_place(first, sequences, readout)
             raise ValueError(f"{caller} got {name}{place} = {flat[first]}; {rule}.")
 
     if output_activation == "softmax" and flat.ndim == 1 and flat.dtype.kind in "biu":
@@ -152,7 +154,8 @@ def check_targets(
             f"{caller} got {name} with targets of shape {flat.shape[1:]} and dtype {flat.dtype}; "
             f"expected {classes}shape ({n_outputs},) each."
         )
-    values = np.where(used[:, None], flat, 0).astype(weights.dtype)
+    with np.errstate(over="ignore"):
+        values = np.where(used[:, None], flat, 0).astype(weights.dtype)
     refuse(~np.isfinite(values).all(axis=1), "targets must be finite")
     if loss == "log_loss":
         refuse(((values < 0) | (values > 1)).any(axis=1), "log_loss needs probabilities in [0, 1]")
@@ -180,46 +183,47 @@ def flatten_weights(
     n_targets = sequences.n_steps if readout == "every" else len(sequences)
     if sample_weight is None:
         return np.ones(n_targets, dtype)
-    per_sequence = None
-    if not hasattr(sample_weight, "offsets"):
-        try:
-            per_sequence = np.asarray(sample_weight, np.float64)
-        except (TypeError, ValueError):
-            per_sequence = None
-    if per_sequence is not None and per_sequence.ndim == 1:
-        if len(per_sequence) != len(sequences):
+    expected = "expected one weight per sequence"
+    if readout == "every" and _holds_arrays(sample_weight):
+        flat = flatten_steps(sample_weight, sequences, name="sample_weight", caller=caller)
+        if flat.ndim != 1 or flat.dtype.kind not in "biuf":
             raise ValueError(
-                f"{caller} got {len(per_sequence)} weights in sample_weight for {len(sequences)} "
-                f"sequences in X; expected one per sequence."
-            )
-        weights = per_sequence
-        if readout == "every":
-            weights = np.repeat(weights, sequences.lengths)
-    elif readout == "every":
-        weights = flatten_steps(
-            sample_weight, sequences, name="sample_weight", caller=caller, dtype=np.float64
-        )
-        if weights.ndim != 1:
-            raise ValueError(
-                f"{caller} got {weights.shape[1]} weights per step in sample_weight; expected one."
+                f"{caller} got sample_weight of dtype {flat.dtype} with {flat.shape[1:]} weights "
+                f"per step; expected one number per step."
             )
     else:
-        raise ValueError(
-            f"{caller} got sample_weight of type {type(sample_weight).__name__}; with "
-            f"readout='last' it must be one number per sequence."
+        flat = read_array(
+            sample_weight, caller=caller, name="sample_weight", ndims=(1,), expected=expected
         )
+        if len(flat) != len(sequences):
+            raise ValueError(
+                f"{caller} got {len(flat)} weights in sample_weight for {len(sequences)} sequences "
+                f"in X; {expected}."
+            )
+        if readout == "every":
+            flat = np.repeat(flat, sequences.lengths)
+    with np.errstate(over="ignore"):
+        weights = flat.astype(dtype)
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         first = int(np.argmax(bad))
-        place = _place(first, sequences, readout)
+        place = spell_place(first, sequences, readout)
         raise ValueError(
-            f"{caller} got sample_weight{place} = {weights[first]}; weights must be finite and "
+            f"{caller} got sample_weight{place} = {flat[first]}; weights must be finite and "
             f"not negative."
         )
-    return weights.astype(dtype)
+    return weights
 
 
-def _place(row: int, sequences: Sequences, readout: str) -> str:
+def _holds_arrays(values: Any) -> bool:
+    """Whether the first of some values is itself a sequence of values."""
+    try:
+        return np.ndim(next(iter(values))) > 0
+    except (TypeError, ValueError, StopIteration):
+        return False
+
+
+def spell_place(row: int, sequences: Sequences, readout: str) -> str:
     """Spell a flat row as the user indexes it: [sequence], or [sequence][step]."""
     if readout == "last":
         return f"[{row}]"

@@ -27,7 +27,7 @@ from cbptt.losses import (
 )
 from cbptt.packing import Packing, pack
 from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
-from cbptt.sequences import Sequences, check_sequences
+from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import one_blas_thread
 
 __all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
@@ -206,8 +206,6 @@ class RNN:
         ):
             if value not in allowed:
                 raise ValueError(f"RNN got {name}={value!r}; expected one of {allowed}.")
-        if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
         check_pair(output_activation, loss, "RNN")
 
         self.n_inputs = int(n_inputs)
@@ -217,10 +215,10 @@ class RNN:
         self.output_activation = output_activation
         self.loss_name = loss
         self.readout = readout
-        self.dtype = np.dtype(dtype)
+        self.dtype = _check_precision(dtype)
         self.layout = elman_layout(self.n_inputs, self.hidden_size, self.n_outputs)
         self._set_theta(np.empty(self.layout.size, self.dtype))
-        initialise(self.parameters, init, np.random.default_rng(random_state))
+        initialise(self._views, init, _generator(random_state))
 
     # ---- parameters ---------------------------------------------------------------------------
 
@@ -235,11 +233,10 @@ class RNN:
 
     @theta.setter
     def theta(self, values: ArrayLike) -> None:
-        values = np.asarray(values)
+        expected = f"expected shape {self._theta.shape}"
+        values = read_array(values, caller="RNN", name="theta", ndims=(1,), expected=expected)
         if values.shape != self._theta.shape:
-            raise ValueError(
-                f"RNN got theta of shape {values.shape}; expected {self._theta.shape}."
-            )
+            raise ValueError(f"RNN got theta of shape {values.shape}; {expected}.")
         self._theta[:] = values
 
     @property
@@ -248,10 +245,10 @@ class RNN:
         return MappingProxyType(self._views)
 
     def astype(self, dtype: DTypeLike) -> RNN:
-        """Return a copy of the network in another precision."""
+        """Return a copy of the network in precision "float32" or "float64"."""
         other = RNN.__new__(RNN)
         other.__dict__.update(self.__dict__)
-        other.dtype = np.dtype(dtype)
+        other.dtype = _check_precision(dtype)
         other._set_theta(self._theta.astype(other.dtype))
         return other
 
@@ -533,12 +530,12 @@ class RNN:
         shape = (len(sequences), self.hidden_size)
         if h0 is None:
             return packing, x, np.zeros(shape, self.dtype)
-        state = np.asarray(h0, self.dtype)
-        if state.shape != shape:
-            raise ValueError(
-                f"RNN got h0 of shape {state.shape}; expected {shape}, one row of hidden_size "
-                f"values per sequence."
-            )
+        expected = f"expected shape {shape}, one row of hidden_size values per sequence"
+        given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)
+        if given.shape != shape:
+            raise ValueError(f"RNN got h0 of shape {given.shape}; {expected}.")
+        with np.errstate(over="ignore"):
+            state = given.astype(self.dtype)
         if not np.isfinite(state).all():
             raise ValueError("RNN got NaN or infinity in h0; expected finite values.")
         return packing, x, state[packing.order]
@@ -589,6 +586,26 @@ class RNN:
                 "least one step, or use reduction='sum'."
             )
         return shard.weight_sum
+
+
+def _check_precision(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        precision = np.dtype(dtype)
+    except TypeError:
+        precision = None
+    if precision not in (np.float32, np.float64):
+        raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
+    return precision.newbyteorder("=")
+
+
+def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"RNN got random_state={random_state!r}; expected None, an integer from 0 up, or a "
+            f"numpy.random.Generator."
+        ) from None
 
 
 def _unpacked(packed: Array, places: NDArray[np.intp]) -> Array:

@@ -16,7 +16,14 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["Ragged", "Sequences", "check_sequences", "flatten_steps", "from_channels_first"]
+__all__ = [
+    "Ragged",
+    "Sequences",
+    "check_sequences",
+    "flatten_steps",
+    "from_channels_first",
+    "read_array",
+]
 
 Array: TypeAlias = NDArray[Any]
 Offsets: TypeAlias = NDArray[np.intp]
@@ -486,6 +493,38 @@ def flatten_steps(
         got = f"of dtype {values.dtype}, which cannot be cast to {target}"
         raise reader.error(TypeError, got)
     return np.require(values, target, ["C", "A"])
+
+
+def read_array(
+    value: Any,
+    *,
+    caller: str,
+    name: str,
+    ndims: tuple[int, ...],
+    expected: str,
+    text: bool = False,
+) -> Array:
+    """Read one plain array of numbers, or, with text, also of labels.
+
+    Parameters
+    ----------
+    value : array-like
+    caller, name : str
+        Who asks, and what errors call the value.
+    ndims : tuple of int
+        Numbers of dimensions that it may have.
+    expected : str
+        What an error says that it must be.
+    text : bool, default=False
+        Whether it may hold text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no array-like, is masked or sparse, or has another shape or kind of values.
+    """
+    reader = _Reader(caller, name, _LABELS if text else _NUMBERS, each=expected, whole=expected)
+    return reader.array(value, ndims)
 
 
 def _offsets(lengths: Offsets) -> Offsets:

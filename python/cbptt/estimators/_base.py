@@ -249,7 +249,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         return self
 
     def _hidden_size(self) -> int:
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        try:
+            sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        except ValueError:  # nested lists of unequal lengths
+            sizes = np.empty(0)
         if sizes.shape != (1,) or sizes.dtype.kind not in "iu" or sizes[0] < 1:
             raise ValueError(
                 f"{type(self).__name__} got hidden_layer_sizes={self.hidden_layer_sizes!r}; the "

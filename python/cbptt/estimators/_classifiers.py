@@ -12,13 +12,34 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from cbptt.estimators._base import BaseRNN, documented, steps_like
-from cbptt.losses import flatten_weights
-from cbptt.sequences import Sequences, flatten_steps
+from cbptt.losses import flatten_targets, flatten_weights, spell_place
+from cbptt.sequences import Sequences
 
 
 class _SoftmaxRNN(ClassifierMixin, BaseRNN):  # type: ignore[misc]
     _output_activation = "softmax"
     _loss = "log_loss"
+
+    def _encode(self, y: Any, sequences: Sequences) -> tuple[NDArray[Any], int, dict[str, Any]]:
+        classes, encoded = np.unique(self._labels(y, sequences), return_inverse=True)
+        return encoded, len(classes), {"classes_": classes}
+
+    def _labels(self, y: Any, sequences: Sequences) -> NDArray[Any]:
+        """Check y; return its labels (R,), in the order of X's flat buffer."""
+        name = type(self).__name__
+        labels = flatten_targets(y, sequences, self._readout, name="y", caller=name, numeric=False)
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = column_or_1d(labels, warn=True)
+        if labels.ndim != 1:
+            raise ValueError(
+                f"{name} got y with labels of shape {labels.shape[1:]}; expected one label per "
+                f"{'step' if self._readout == 'every' else 'sequence'}."
+            )
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            place = spell_place(int(np.argmin(np.isfinite(labels))), sequences, self._readout)
+            raise ValueError(f"{name} got y{place} that is NaN or infinite; expected a label.")
+        check_classification_targets(labels)
+        return labels
 
     def _classes_of(self, X: Any) -> tuple[NDArray[Any], Sequences]:
         """Return the most probable class of each output, in the order of X's flat buffer."""
@@ -60,17 +81,6 @@ class RNNClassifier(_SoftmaxRNN):
     """
 
     _readout = "last"
-
-    def _encode(self, y: Any, sequences: Sequences) -> tuple[Any, int, dict[str, Any]]:
-        check_classification_targets(y)
-        labels = column_or_1d(y, warn=True)
-        if len(labels) != len(sequences):
-            raise ValueError(
-                f"RNNClassifier got {len(labels)} labels in y for {len(sequences)} sequences in X; "
-                f"expected one label per sequence."
-            )
-        classes, encoded = np.unique(labels, return_inverse=True)
-        return encoded, len(classes), {"classes_": classes}
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each sequence.
@@ -142,16 +152,6 @@ class RNNSequenceClassifier(_SoftmaxRNN):
 
     _readout = "every"
 
-    def _encode(self, y: Any, sequences: Sequences) -> tuple[Any, int, dict[str, Any]]:
-        labels = flatten_steps(y, sequences, name="y", caller="RNNSequenceClassifier")
-        if labels.ndim != 1:
-            raise ValueError(
-                f"RNNSequenceClassifier got {labels.shape[1]} labels per step in y; expected one."
-            )
-        check_classification_targets(labels)
-        classes, encoded = np.unique(labels, return_inverse=True)
-        return encoded, len(classes), {"classes_": classes}
-
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each step.
 
@@ -191,6 +191,6 @@ class RNNSequenceClassifier(_SoftmaxRNN):
         sample_weight : (n,) per sequence, or one per step, default 1
         """
         classes, sequences = self._classes_of(X)
-        true = flatten_steps(y, sequences, name="y", caller=type(self).__name__)
+        true = self._labels(y, sequences)
         weights = flatten_weights(sample_weight, sequences, "every", caller=type(self).__name__)
         return float(accuracy_score(true, classes, sample_weight=weights))

@@ -23,11 +23,8 @@ class _LinearRNN(RegressorMixin, BaseRNN):  # type: ignore[misc]
         flat = flatten_targets(y, sequences, self._readout, name="y", caller=type(self).__name__)
         if flat.ndim == 2 and flat.shape[1] == 1:
             flat = column_or_1d(flat, warn=self._readout == "last")
-        if flat.ndim > 2:
-            raise ValueError(
-                f"{type(self).__name__} got y with targets of shape {flat.shape[1:]}; expected "
-                f"numbers, or vectors of numbers."
-            )
+        if flat.shape[1:] == (0,):
+            raise ValueError(f"{type(self).__name__} got y with 0 outputs; expected at least one.")
         return flat, 1 if flat.ndim == 1 else flat.shape[1], {"_flat_targets": flat.ndim == 1}
 
     def _predictions(self, X: Any) -> tuple[NDArray[np.floating], Sequences]:

@@ -68,7 +68,7 @@ def fitted() -> dict[type, Any]:
     return models
 
 
-def assert_refused(call: Callable[[], Any], error: type[Exception], *told: str) -> None:
+def assert_refused(call: Callable[[], Any], error: Any, *told: str) -> None:
     """The call raises the error, with a message that holds every one of the patterns."""
     with pytest.raises(error) as caught:
         call()
@@ -93,7 +93,7 @@ good = np.ones((2, 2))
 with_nan = np.array([[1.0, 2.0], [3.0, np.nan]])
 with_inf = np.array([[1.0, 2.0], [-np.inf, 4.0]])
 
-BAD_X: list[tuple[str, Any, type[Exception], str, str]] = [
+BAD_X: list[tuple[str, Any, Any, str, str]] = [
     # what, X, the error, the item, the expectation
     ("nothing", None, TypeError, "X of type NoneType", A_LIST),
     ("a number", 3.0, TypeError, "X of type float", A_LIST),
@@ -170,7 +170,7 @@ def test_bad_sequences_are_refused(
     fitted: dict[type, Any],
     reader: str,
     X: Any,
-    error: type[Exception],
+    error: Any,
     item: str,
     expectation: str,
 ) -> None:
@@ -211,7 +211,7 @@ def test_values_too_large_for_the_fitted_precision_are_refused() -> None:
 
 # ---- y of the estimators ------------------------------------------------------------------------
 
-PER_SEQUENCE = "expected one (label|target) per sequence"
+PER_SEQUENCE = "(expected )?one (label|target) per sequence"
 PER_STEP = r"every y\[i\] must hold one value, or one row of values, for each step of X\[i\]"
 ONE_KIND = "every value must be a real number, or every one text|one kind"
 NUMBERS = "numbers"
@@ -224,40 +224,40 @@ EITHER = (TypeError, ValueError)
 BAD_LABELS: list[tuple[str, Any, Any, str, str]] = [
     # what, y of RNNClassifier, the error, the item, the expectation
     ("nothing", None, ValueError, "y is None", PER_SEQUENCE),
-    ("too few", [0, 1], ValueError, "2 (labels|targets) in y for 3 sequences", PER_SEQUENCE),
-    ("none", [], ValueError, "0 (labels|targets) in y for 3 sequences", PER_SEQUENCE),
-    ("a number", 1, ValueError, "got 1", "Expected array-like"),
-    ("text", "abc", ValueError, "got 'abc'", "Expected array-like"),
-    ("a dict", {}, ValueError, "got {}", "Expected array-like"),
-    ("sparse", sparse.csr_array([[1], [0], [1]]), TypeError, r"for y\b", "toarray"),
-    ("masked", np.ma.array([0, 1, 1]), TypeError, "as y|y as", "mask"),
-    ("two columns", np.eye(3, 2, dtype=int), ValueError, r"\by\b.* \(3, 2\)", "1d array"),
-    ("NaN", [0, 1, np.nan], ValueError, r"\by\b", "NaN|finite"),
-    ("inf", [0, 1, np.inf], ValueError, r"\by\b", "infinity|finite"),
+    ("too few", [0, 1], ValueError, "2 targets in y for 3 sequences", PER_SEQUENCE),
+    ("none", [], ValueError, "0 targets in y for 3 sequences", PER_SEQUENCE),
+    ("a number", 1, TypeError, "y of type int", PER_SEQUENCE),
+    ("text", "abc", TypeError, "y of type str", PER_SEQUENCE),
+    ("a dict", {}, TypeError, "y of type dict", PER_SEQUENCE),
+    ("sparse", sparse.csr_array([[1], [0], [1]]), TypeError, "y as a sparse", r"its \.toarray\(\)"),
+    ("masked", np.ma.array([0, 1, 1]), TypeError, "y as a masked", "its mask would be lost"),
+    ("two columns", np.eye(3, 2, dtype=int), ValueError, r"y .* \(2,\)", PER_SEQUENCE),
+    ("NaN", [0, 1, np.nan], ValueError, r"y\[2\]", "NaN|finite"),
+    ("inf", [0, 1, np.inf], ValueError, r"y\[2\]", "infinite|finite"),
     ("continuous", [0.1, 0.2, 0.7], ValueError, "continuous", "discrete classes"),
-    ("complex", [1j, 2, 3], ValueError, "1.j", "Complex data not supported"),
-    ("per step", STEP_LABELS, ValueError, "Sequence of sequences", "no longer supported"),
-    ("a gap", ["a", None, "b"], EITHER, r"\by\b", ONE_KIND),
-    ("a mix", boxed("a", 1, "b"), EITHER, r"\by\b", ONE_KIND),
+    ("complex", [1j, 2, 3], ValueError, "y of dtype complex128", ONE_KIND),
+    ("per step", STEP_LABELS, ValueError, "y that is no array", PER_SEQUENCE),
+    ("a gap", ["a", None, "b"], ValueError, "y of dtype object", ONE_KIND),
+    ("a mix", boxed("a", 1, "b"), ValueError, "y of dtype object", ONE_KIND),
 ]
 
 BAD_NUMBERS: list[tuple[str, Any, Any, str, str]] = [
     # what, y of RNNRegressor, the error, the item, the expectation
     ("nothing", None, ValueError, "y is None", PER_SEQUENCE),
     ("too few", [0, 1], ValueError, "2 targets in y for 3 sequences", PER_SEQUENCE),
-    ("a number", 1.0, ValueError, "a single value in y", PER_SEQUENCE),
-    ("NaN", [0, np.nan, 1], ValueError, r"sequence 1 in y|y\[1\]", "finite"),
-    ("inf", [0, 1, -np.inf], ValueError, r"sequence 2 in y|y\[2\]", "finite"),
-    ("text", list("abc"), TypeError, "y of dtype <U1", NUMBERS),
-    ("complex", [1j, 2, 3], TypeError, "y of dtype complex128", NUMBERS),
-    ("dates", np.ones(3, "M8[D]"), TypeError, "y of dtype datetime64", NUMBERS),
-    ("masked", np.ma.ones(3), TypeError, "as y|y as", "mask"),
+    ("a number", 1.0, TypeError, "y of type float", PER_SEQUENCE),
+    ("NaN", [0, np.nan, 1], ValueError, r"y\[1\] = \[?nan", "targets must be finite"),
+    ("inf", [0, 1, -np.inf], ValueError, r"y\[2\] = \[?-inf", "targets must be finite"),
+    ("text", list("abc"), ValueError, "y of dtype <U1", REAL),
+    ("complex", [1j, 2, 3], ValueError, "y of dtype complex128", REAL),
+    ("dates", np.ones(3, "M8[D]"), ValueError, "y of dtype datetime64", REAL),
+    ("masked", np.ma.ones(3), TypeError, "y as a masked array", "its mask would be lost"),
     ("a dict", {}, TypeError, "y of type dict", PER_SEQUENCE),
-    ("a gap", [1.0, "a", None], TypeError, "y of type list", NUMBERS),
-    ("sparse", sparse.csr_array(np.eye(3)), TypeError, "y of type csr_array", PER_SEQUENCE),
-    ("per step", STEP_LABELS, TypeError, "y of type list", PER_SEQUENCE),
-    ("matrices", np.ones((3, 2, 2)), ValueError, r"y .* \(2, 2\)", "vectors of numbers"),
-    ("no column", np.ones((3, 0)), ValueError, r"\by\b", "expected"),
+    ("a gap", [1.0, "a", None], ValueError, "y of dtype object", REAL),
+    ("sparse", sparse.csr_array(np.eye(3)), TypeError, "y as a sparse", r"its \.toarray\(\)"),
+    ("per step", STEP_LABELS, ValueError, "y that is no array", PER_SEQUENCE),
+    ("matrices", np.ones((3, 2, 2)), ValueError, r"y .* shape \(3, 2, 2\)", PER_SEQUENCE),
+    ("no column", np.ones((3, 0)), ValueError, "y with 0 outputs", "expected at least one"),
 ]
 
 BAD_STEP_LABELS: list[tuple[str, Any, Any, str, str]] = [
@@ -267,12 +267,11 @@ BAD_STEP_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("a step too few", TOO_SHORT, ValueError, HAS_1_STEP, PER_STEP),
     ("per sequence", LABELS, TypeError, r"y\[0\] of type int", PER_STEP),
     ("flat", np.zeros(9, int), ValueError, r"y .* shape \(9,\)", "expected a list"),
-    ("two columns", rows_of(2, 0), ValueError, r"\by\b", "expected"),
-    ("a column", rows_of(1, 0), ValueError, r"\by\b", r"1-D|\(T_i,\)|\(n_timesteps,\)"),
+    ("two columns", rows_of(2, 0), ValueError, r"y .* \(2,\)", "expected one label per step"),
     ("NaN", with_odd(np.nan), ValueError, at_step_1_of_1("y"), "finite|NaN"),
     ("continuous", with_odd(0.5), ValueError, "continuous", "discrete classes"),
     ("a gap", [["a", None, "b"], *TEXTS[1:]], ValueError, r"y\[0\] of dtype object", ONE_KIND),
-    ("a mix", [TEXTS[0], [1, 2], TEXTS[2]], EITHER, r"\by\[1\]", ONE_KIND),
+    ("a mix", [TEXTS[0], [1, 2], TEXTS[2]], EITHER, r"\by\b(\[[01]\])?", ONE_KIND),
     ("masked", [np.ma.array(y) for y in STEP_LABELS], TypeError, r"y\[0\] as a masked", "mask"),
     ("a dict", {}, TypeError, "y of type dict", "expected a list"),
     ("complex", rows_of(1, 1j), ValueError, r"y\[0\] of dtype complex128", REAL),
@@ -319,7 +318,7 @@ BAD_Y = [
     ids=[f"{row[0].__name__}-{row[1]}" for row in BAD_Y],
 )
 def test_bad_targets_are_refused(
-    estimator: type, y: Any, error: type[Exception], item: str, expectation: str
+    estimator: type, y: Any, error: Any, item: str, expectation: str
 ) -> None:
     assert_refused(lambda: estimator(3).fit(sequences(), y), error, item, expectation)
 
@@ -327,7 +326,7 @@ def test_bad_targets_are_refused(
 @pytest.mark.parametrize(
     ("estimator", "y", "item"),
     [
-        (RNNRegressor, [0.0, 1.0, 1e300], r"sequence 2 in y|y\[2\]"),
+        (RNNRegressor, [0.0, 1.0, 1e300], r"y\[2\]"),
         (RNNSequenceRegressor, with_odd(1e300), at_step_1_of_1("y")),
     ],
 )
@@ -335,7 +334,7 @@ def test_targets_too_large_for_the_precision_are_refused(
     estimator: type, y: Any, item: str
 ) -> None:
     X = sequences("float32")
-    assert_refused(lambda: estimator(3).fit(X, y), ValueError, item, "finite|too large")
+    assert_refused(lambda: estimator(3).fit(X, y), ValueError, item, "finite")
 
 
 @pytest.mark.parametrize(
@@ -361,7 +360,7 @@ def test_bad_targets_of_a_score_are_refused(
     fitted: dict[type, Any],
     estimator: type,
     y: Any,
-    error: type[Exception],
+    error: Any,
     item: str,
     expectation: str,
 ) -> None:
@@ -449,7 +448,7 @@ def test_every_parameter_has_a_bad_value_in_the_table() -> None:
 AT_LEAST_1 = "an integer of at least 1"
 EITHER_FLOAT = "expected float32 or float64"
 
-BAD_NETWORKS: list[tuple[dict[str, Any], type[Exception], str, str]] = [
+BAD_NETWORKS: list[tuple[dict[str, Any], Any, str, str]] = [
     ({"n_inputs": 0}, ValueError, "n_inputs=0", AT_LEAST_1),
     ({"hidden_size": -1}, ValueError, "hidden_size=-1", AT_LEAST_1),
     ({"n_outputs": 1.5}, ValueError, r"n_outputs=1\.5", AT_LEAST_1),
@@ -465,9 +464,9 @@ BAD_NETWORKS: list[tuple[dict[str, Any], type[Exception], str, str]] = [
     ({"init": "zeros"}, ValueError, "init='zeros'", "'orthogonal'"),
     ({"dtype": "int8"}, ValueError, "dtype='int8'", EITHER_FLOAT),
     ({"dtype": "half"}, ValueError, "dtype='half'", EITHER_FLOAT),
-    ({"dtype": "nonsense"}, (TypeError, ValueError), "dtype='nonsense'", EITHER_FLOAT),
-    ({"random_state": "a"}, (TypeError, ValueError), "random_state='a'", "expected"),
-    ({"random_state": -1}, (TypeError, ValueError), "random_state=-1", "expected"),
+    ({"dtype": "nonsense"}, ValueError, "dtype='nonsense'", EITHER_FLOAT),
+    ({"random_state": "a"}, ValueError, "random_state='a'", "expected None, an integer"),
+    ({"random_state": -1}, ValueError, "random_state=-1", "expected None, an integer"),
 ]
 
 
@@ -477,7 +476,7 @@ BAD_NETWORKS: list[tuple[dict[str, Any], type[Exception], str, str]] = [
     ids=[str(row[0]) for row in BAD_NETWORKS],
 )
 def test_bad_networks_are_refused(
-    arguments: dict[str, Any], error: type[Exception], item: str, expectation: str
+    arguments: dict[str, Any], error: Any, item: str, expectation: str
 ) -> None:
     good_arguments: dict[str, Any] = {"n_inputs": 2, "hidden_size": 3, "n_outputs": 1}
     assert_refused(
@@ -497,8 +496,8 @@ def test_a_network_is_cast_to_the_two_precisions_only() -> None:
 )
 def test_parameters_of_another_shape_are_refused(theta: Any) -> None:
     net = RNN(2, 3, 1)
-    told = f"got theta of shape {re.escape(str(np.shape(theta)))}", r"expected \(22,\)"
-    assert_refused(lambda: setattr(net, "theta", theta), ValueError, *told)
+    told = f"got theta of .*shape {re.escape(str(np.shape(theta)))}", r"expected shape \(22,\)"
+    assert_refused(lambda: setattr(net, "theta", theta), EITHER, *told)
 
 
 def tagger() -> RNN:
@@ -531,13 +530,13 @@ BAD_TARGETS: list[tuple[Callable[[], RNN], str, Any, Any, str, str]] = [
     (per_step, "too few", STEP_LABELS[:2], ValueError, "Y with 2 sequences", "each step"),
     (per_step, "per sequence", LABELS, TypeError, r"Y\[0\] of type int", "each step"),
     (per_step, "NaN", with_odd(np.nan), ValueError, STEP_1_OF_1, "finite"),
-    (per_sequence, "nothing", None, ValueError, "in Y|Y of type NoneType", ONE_TARGET),
+    (per_sequence, "nothing", None, TypeError, "Y of type NoneType", ONE_TARGET),
     (per_sequence, "too few", [0, 1], ValueError, "2 targets in Y for 3 sequences", ONE_TARGET),
-    (per_sequence, "NaN", [0, np.nan, 1], ValueError, r"sequence 1 in Y|Y\[1\]", "finite"),
+    (per_sequence, "NaN", [0, np.nan, 1], ValueError, r"Y\[1\]", "targets must be finite"),
     (per_sequence, "two columns", np.ones((3, 2)), ValueError, r"Y .* \(2,\)", r"shape \(1,\)"),
-    (per_sequence, "complex", [1j, 1, 2], TypeError, "Y of dtype complex128", NUMBERS),
-    (per_sequence, "masked", np.ma.ones(3), TypeError, "as Y|Y as", "mask"),
-    (per_sequence, "per step", STEP_LABELS, TypeError, "Y of type list", ONE_TARGET),
+    (per_sequence, "complex", [1j, 1, 2], ValueError, "Y of dtype complex128", REAL),
+    (per_sequence, "masked", np.ma.ones(3), TypeError, "Y as a masked array", "mask would be lost"),
+    (per_sequence, "per step", STEP_LABELS, ValueError, "Y that is no array", ONE_TARGET),
 ]
 
 
@@ -547,7 +546,7 @@ BAD_TARGETS: list[tuple[Callable[[], RNN], str, Any, Any, str, str]] = [
     ids=[f"{row[0].__name__}-{row[1]}" for row in BAD_TARGETS],
 )
 def test_bad_targets_of_a_network_are_refused(
-    network: Callable[[], RNN], Y: Any, error: type[Exception], item: str, expectation: str
+    network: Callable[[], RNN], Y: Any, error: Any, item: str, expectation: str
 ) -> None:
     told = "^RNN got ", item, expectation
     assert_refused(lambda: network().loss(sequences(), Y), error, *told)
@@ -557,23 +556,24 @@ def test_bad_targets_of_a_network_are_refused(
 # ---- sample_weight ------------------------------------------------------------------------------
 
 NOT_NEGATIVE = "finite and not negative"
-PLACE_2 = r"(place 2 of sample_weight|sample_weight\[2\])"
+PLACE_2 = r"sample_weight\[2\]"
+ONE_WEIGHT = "expected one weight per sequence"
 
 STEP_OF_WEIGHT = at_step_1_of_1("sample_weight")
 
 BAD_STEP_WEIGHTS: list[tuple[str, Any, Any, str, str]] = [
     # what, sample_weight of steps, the error, the item, the expectation
-    ("too few", [1, 1], ValueError, "2 weights in sample_weight for 3", "one per sequence"),
+    ("too few", [1, 1], ValueError, "2 weights in sample_weight for 3 sequences", ONE_WEIGHT),
     ("negative", [1, 1, -1], ValueError, PLACE_2, NOT_NEGATIVE),
     ("NaN", [1, 1, np.nan], ValueError, PLACE_2, NOT_NEGATIVE),
     ("inf", [1, 1, np.inf], ValueError, PLACE_2, NOT_NEGATIVE),
-    ("masked", np.ma.ones(3), TypeError, "sample_weight", "mask"),
-    ("a number", 2.0, TypeError, "sample_weight of type float", "expected"),
-    ("text", "abc", TypeError, "sample_weight of type str", "expected"),
+    ("masked", np.ma.ones(3), TypeError, "sample_weight as a masked array", "mask"),
+    ("a number", 2.0, TypeError, "sample_weight of type float", ONE_WEIGHT),
+    ("text", "abc", TypeError, "sample_weight of type str", ONE_WEIGHT),
     ("a step too few", TOO_SHORT, ValueError, r"sample_weight\[1\] with 1 steps", "each step"),
     ("a negative step", with_odd(-1), ValueError, STEP_OF_WEIGHT, "not negative"),
     ("a step of NaN", with_odd(np.nan), ValueError, STEP_OF_WEIGHT, "finite"),
-    ("two per step", rows_of(2), ValueError, "2 weights per step in sample_w", "expected one"),
+    ("two per step", rows_of(2), ValueError, r"sample_weight .*\b2\b.* per step", "expected one"),
 ]
 STEP_WEIGHTS = pytest.mark.parametrize(
     ("weight", "error", "item", "expectation"),
@@ -584,7 +584,7 @@ STEP_WEIGHTS = pytest.mark.parametrize(
 
 @STEP_WEIGHTS
 def test_bad_weights_of_steps_are_refused(
-    weight: Any, error: type[Exception], item: str, expectation: str
+    weight: Any, error: Any, item: str, expectation: str
 ) -> None:
     told = "^RNN got", item, expectation
     assert_refused(lambda: per_step().loss(sequences(), STEP_LABELS, weight), error, *told)
@@ -596,7 +596,7 @@ def test_bad_weights_of_a_score_over_steps_are_refused(
     fitted: dict[type, Any],
     estimator: type,
     weight: Any,
-    error: type[Exception],
+    error: Any,
     item: str,
     expectation: str,
 ) -> None:
@@ -608,18 +608,18 @@ def test_bad_weights_of_a_score_over_steps_are_refused(
 @pytest.mark.parametrize(
     ("weight", "error", "item", "expectation"),
     [
-        ([1, 1], ValueError, "2 weights in sample_weight for 3 sequences", "one per sequence"),
+        ([1, 1], ValueError, "2 weights in sample_weight for 3 sequences", ONE_WEIGHT),
         ([1, 1, -1], ValueError, PLACE_2, NOT_NEGATIVE),
         ([1, 1, np.nan], ValueError, PLACE_2, NOT_NEGATIVE),
-        (np.ma.ones(3), TypeError, "sample_weight", "mask"),
-        ("abc", ValueError, "sample_weight of type str", "one number per sequence"),
-        (np.ones((3, 2)), ValueError, "sample_weight of type ndarray", "one number per sequence"),
-        (STEP_LABELS, ValueError, "sample_weight of type list", "one number per sequence"),
+        (np.ma.ones(3), TypeError, "sample_weight as a masked array", "mask would be lost"),
+        ("abc", TypeError, "sample_weight of type str", ONE_WEIGHT),
+        (np.ones((3, 2)), ValueError, r"sample_weight .* shape \(3, 2\)", ONE_WEIGHT),
+        (STEP_LABELS, ValueError, "sample_weight that is no array", ONE_WEIGHT),
     ],
     ids=["too few", "negative", "NaN", "masked", "text", "two columns", "per step"],
 )
 def test_bad_weights_of_sequences_are_refused(
-    weight: Any, error: type[Exception], item: str, expectation: str
+    weight: Any, error: Any, item: str, expectation: str
 ) -> None:
     told = "^RNN got", item, expectation
     assert_refused(lambda: per_sequence().loss(sequences(), LABELS, weight), error, *told)
@@ -653,25 +653,24 @@ def test_there_is_no_mean_over_no_weight() -> None:
 def test_a_weight_too_large_for_the_precision_is_refused() -> None:
     net = RNN(2, 3, 1, dtype="float32")
     weight = [1.0, 1.0, 1e300]
-    told = PLACE_2, "finite|too large"
+    told = PLACE_2, "finite"
     assert_refused(lambda: net.loss(sequences(), STEP_LABELS, weight), ValueError, *told)
 
 
 @pytest.mark.parametrize(
     ("h0", "error", "item", "expectation"),
     [
-        (np.zeros((2, 3)), ValueError, r"h0 of shape \(2, 3\)", r"expected \(3, 3\)"),
-        (np.zeros((3, 2)), ValueError, r"h0 of shape \(3, 2\)", r"expected \(3, 3\)"),
+        (np.zeros((2, 3)), ValueError, r"h0 of shape \(2, 3\)", r"expected shape \(3, 3\)"),
+        (np.zeros((3, 2)), ValueError, r"h0 of shape \(3, 2\)", r"expected shape \(3, 3\)"),
         (np.full((3, 3), np.nan), ValueError, "NaN or infinity in h0", "finite"),
-        ("abc", (TypeError, ValueError), "h0", "expected"),
-        (np.ones((3, 3)) * 1j, (TypeError, ValueError), "h0.* complex128", "real|numbers"),
-        (np.ma.zeros((3, 3)), TypeError, "h0", "mask"),
+        ("abc", TypeError, "h0 of type str", r"expected shape \(3, 3\)"),
+        (np.ones((3, 3)) * 1j, ValueError, "h0 of dtype complex128", REAL),
+        (np.ma.zeros((3, 3)), TypeError, "h0 as a masked array", "mask would be lost"),
+        (sparse.csr_array(np.eye(3)), TypeError, "h0 as a sparse array", "toarray"),
     ],
-    ids=["too few", "another M", "NaN", "text", "complex", "masked"],
+    ids=["too few", "another M", "NaN", "text", "complex", "masked", "sparse"],
 )
-def test_bad_initial_states_are_refused(
-    h0: Any, error: type[Exception], item: str, expectation: str
-) -> None:
+def test_bad_initial_states_are_refused(h0: Any, error: Any, item: str, expectation: str) -> None:
     told = "^RNN got", item, expectation
     assert_refused(lambda: per_step().forward(sequences(), h0), error, *told)
     assert_refused(lambda: per_step().loss(sequences(), STEP_LABELS, h0=h0), error, *told)

@@ -76,6 +76,14 @@ def test_demo_draws_a_picture(demo):
     assert f"figure: {demo[1]}" in demo[0]
 
 
+def test_using_up_the_epochs_is_no_warning(monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "MAX_ITER", 12)
+    assert command_line.main(["demo", "--seed", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "epoch  12 of at most 12" in printed.out
+    assert not printed.err
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -40,10 +40,19 @@ if RECURRENCE not in ("packed", "blas"):
     raise ImportError(f"CBPTT_RECURRENCE={RECURRENCE!r} is unknown; set it to packed or blas")
 
 
-def recurrent_scratch(hidden_size: int, dtype: np.dtype[Any]) -> Array:
-    """Room for W11 as the recurrent kernel wants it; empty where BLAS takes the steps."""
-    size = packed_size(hidden_size, dtype == np.float32) if RECURRENCE == "packed" else 0
-    return np.empty(size, dtype)
+# Up to so many inputs their product joins the recurrent one, step by step, while the states are in
+# cache; above, one product over all steps reads W0 once.
+MOST_INPUTS_FOLDED = 256
+
+
+def packed_scratch(n_inputs: int, hidden_size: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Room for W11 and W0 as the recurrent kernel wants them; empty where BLAS takes over."""
+    single = dtype == np.float32
+    packs = RECURRENCE == "packed"
+    folds = packs and n_inputs <= MOST_INPUTS_FOLDED
+    size_hh = packed_size(hidden_size, hidden_size, single) if packs else 0
+    size_ih = packed_size(n_inputs, hidden_size, single) if folds else 0
+    return np.empty(size_hh, dtype), np.empty(size_ih, dtype)
 
 
 @dataclass(frozen=True)
@@ -285,7 +294,7 @@ class RNN:
                 states,
                 h_read,
                 z,
-                recurrent_scratch(M, self.dtype),
+                *packed_scratch(self.n_inputs, M, self.dtype),
                 x,
                 self._views,
                 packing.batch_sizes,
@@ -501,7 +510,7 @@ class RNN:
                 states,
                 h_read,
                 dh_read,
-                recurrent_scratch(M, self.dtype),
+                *packed_scratch(self.n_inputs, M, self.dtype),
                 shard.x,
                 shard.weight,
                 self.layout.views(gradient),

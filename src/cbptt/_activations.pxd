@@ -25,18 +25,22 @@ cdef void exponential(
     Py_ssize_t n,
 ) noexcept nogil
 
-cdef floating* pack_recurrent(
-    floating[::1] packed,              # OUT (packed_size(M),)
-    const floating[:, ::1] weight_hh,  # IN  (M, M)
+cdef floating* pack_matrix(
+    floating[::1] packed,            # OUT (packed_size(K, M),)
+    const floating[:, ::1] weight,   # IN  (K, M), or (M, K) where transpose
     bint transpose,
 ) noexcept nogil
 
 cdef void forward_step(
-    floating* h_t,            # INOUT (n, M)  in: a_t without its recurrent part; out: h_t
-    const floating* h_prev,   # IN    (n, M)
-    const floating* packed,   # IN    W11' from pack_recurrent
+    floating* h_t,              # INOUT (n, M)  in: W0 x_t + b0 where packed_ih is NULL; out: h_t
+    const floating* h_prev,     # IN    (n, M)
+    const floating* x_t,        # IN    (n, D)
+    const floating* bias_h,     # IN    (M,)
+    const floating* packed_hh,  # IN    W11' from pack_matrix
+    const floating* packed_ih,  # IN    W0' from pack_matrix, or NULL
     Py_ssize_t n,
     Py_ssize_t M,
+    Py_ssize_t D,
     int f,
 ) noexcept nogil
 
@@ -44,7 +48,7 @@ cdef void backward_step(
     floating* da_t,           # INOUT (n, M)  in: dL/dh_t from the outputs; out: dL/da_t
     const floating* da_next,  # IN    (n, M)
     const floating* h_t,      # IN    (n, M)
-    const floating* packed,   # IN    W11 from pack_recurrent
+    const floating* packed,   # IN    W11 from pack_matrix
     Py_ssize_t n,
     Py_ssize_t M,
     int f,

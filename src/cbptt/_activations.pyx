@@ -13,10 +13,13 @@ cdef extern from "kernels.h":
         void (*activate)(float* x, Py_ssize_t n, int f) noexcept nogil
         void (*derivative)(float* d, const float* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(float* x, Py_ssize_t n) noexcept nogil
-        Py_ssize_t (*packed_size)(Py_ssize_t M) noexcept nogil
-        void (*pack)(float* p, const float* w, Py_ssize_t M, bint transpose) noexcept nogil
+        Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t M) noexcept nogil
+        void (*pack)(
+            float* p, const float* w, Py_ssize_t K, Py_ssize_t M, bint transpose
+        ) noexcept nogil
         void (*forward_step)(
-            float* a, const float* h, const float* p, Py_ssize_t n, Py_ssize_t M, int f
+            float* a, const float* h, const float* x, const float* b, const float* p,
+            const float* p0, Py_ssize_t n, Py_ssize_t M, Py_ssize_t D, int f
         ) noexcept nogil
         void (*backward_step)(
             float* d, const float* e, const float* h, const float* p, Py_ssize_t n, Py_ssize_t M,
@@ -27,10 +30,13 @@ cdef extern from "kernels.h":
         void (*activate)(double* x, Py_ssize_t n, int f) noexcept nogil
         void (*derivative)(double* d, const double* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(double* x, Py_ssize_t n) noexcept nogil
-        Py_ssize_t (*packed_size)(Py_ssize_t M) noexcept nogil
-        void (*pack)(double* p, const double* w, Py_ssize_t M, bint transpose) noexcept nogil
+        Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t M) noexcept nogil
+        void (*pack)(
+            double* p, const double* w, Py_ssize_t K, Py_ssize_t M, bint transpose
+        ) noexcept nogil
         void (*forward_step)(
-            double* a, const double* h, const double* p, Py_ssize_t n, Py_ssize_t M, int f
+            double* a, const double* h, const double* x, const double* b, const double* p,
+            const double* p0, Py_ssize_t n, Py_ssize_t M, Py_ssize_t D, int f
         ) noexcept nogil
         void (*backward_step)(
             double* d, const double* e, const double* h, const double* p, Py_ssize_t n,
@@ -117,40 +123,47 @@ cdef floating* aligned(floating* scratch) noexcept nogil:
     return <floating*> (((<size_t> scratch) + 63) & ~<size_t> 63)
 
 
-cdef floating* pack_recurrent(
-    floating[::1] packed,             # OUT (packed_size(M),)
-    const floating[:, ::1] weight_hh,  # IN  (M, M)
+cdef floating* pack_matrix(
+    floating[::1] packed,            # OUT (packed_size(K, M),)
+    const floating[:, ::1] weight,   # IN  (K, M), or (M, K) where transpose
     bint transpose,
 ) noexcept nogil:
-    """Lay out W11, or its transpose, for the recurrent steps; return where it begins."""
-    cdef floating* start = aligned(&packed[0])
+    """Lay out a matrix, or its transpose, for the steps; return where it begins."""
+    cdef:
+        floating* start = aligned(&packed[0])
+        Py_ssize_t K = weight.shape[1] if transpose else weight.shape[0]
+        Py_ssize_t M = weight.shape[0] if transpose else weight.shape[1]
     if floating is float:
-        chosen.f32.pack(start, &weight_hh[0, 0], weight_hh.shape[0], transpose)
+        chosen.f32.pack(start, &weight[0, 0], K, M, transpose)
     else:
-        chosen.f64.pack(start, &weight_hh[0, 0], weight_hh.shape[0], transpose)
+        chosen.f64.pack(start, &weight[0, 0], K, M, transpose)
     return start
 
 
 cdef void forward_step(
-    floating* h_t,            # INOUT (n, M)  in: a_t without its recurrent part; out: h_t
-    const floating* h_prev,   # IN    (n, M)
-    const floating* packed,   # IN    W11' from pack_recurrent
+    floating* h_t,              # INOUT (n, M)  in: W0 x_t + b0 where packed_ih is NULL; out: h_t
+    const floating* h_prev,     # IN    (n, M)
+    const floating* x_t,        # IN    (n, D)
+    const floating* bias_h,     # IN    (M,)
+    const floating* packed_hh,  # IN    W11' from pack_matrix
+    const floating* packed_ih,  # IN    W0' from pack_matrix, or NULL
     Py_ssize_t n,
     Py_ssize_t M,
+    Py_ssize_t D,
     int f,
 ) noexcept nogil:
-    """h_t = f(a_t + W11 h_{t-1})"""
+    """h_t = f(W0 x_t + W11 h_{t-1} + b0)"""
     if floating is float:
-        chosen.f32.forward_step(h_t, h_prev, packed, n, M, f)
+        chosen.f32.forward_step(h_t, h_prev, x_t, bias_h, packed_hh, packed_ih, n, M, D, f)
     else:
-        chosen.f64.forward_step(h_t, h_prev, packed, n, M, f)
+        chosen.f64.forward_step(h_t, h_prev, x_t, bias_h, packed_hh, packed_ih, n, M, D, f)
 
 
 cdef void backward_step(
     floating* da_t,           # INOUT (n, M)  in: dL/dh_t from the outputs; out: dL/da_t
     const floating* da_next,  # IN    (n, M)
     const floating* h_t,      # IN    (n, M)
-    const floating* packed,   # IN    W11 from pack_recurrent
+    const floating* packed,   # IN    W11 from pack_matrix
     Py_ssize_t n,
     Py_ssize_t M,
     int f,
@@ -163,11 +176,11 @@ cdef void backward_step(
         chosen.f64.backward_step(da_t, da_next, h_t, packed, n, M, f)
 
 
-def packed_size(Py_ssize_t M, bint single):
-    """Numbers of scratch that the packed (M, M) matrix takes, room for alignment included."""
+def packed_size(Py_ssize_t K, Py_ssize_t M, bint single):
+    """Numbers of scratch that a packed (K, M) matrix takes, room for alignment included."""
     if single:
-        return chosen.f32.packed_size(M) + 64 // sizeof(float)
-    return chosen.f64.packed_size(M) + 64 // sizeof(double)
+        return chosen.f32.packed_size(K, M) + 64 // sizeof(float)
+    return chosen.f64.packed_size(K, M) + 64 // sizeof(double)
 
 
 cdef int _code(str name) except -1:

@@ -24,7 +24,8 @@ cdef void forward_pass(
     floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
     floating[:, ::1] h_read,            # OUT   (R, M)  what the outputs read; or h itself
     floating[:, ::1] z,                 # OUT   (R, K)  a2
-    floating[::1] packed,               # scratch for the packed W11; or empty
+    floating[::1] packed_hh,            # scratch for the packed W11; or empty
+    floating[::1] packed_ih,            # scratch for the packed W0; or empty
     const floating[:, ::1] x,           # IN    (N, D)
     const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
     const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
@@ -36,7 +37,7 @@ cdef void forward_pass(
     int f,
     bint last,
 ) noexcept nogil:
-    elman_forward(states, packed, x, weight_ih, weight_hh, bias_h, batch_sizes, f)
+    elman_forward(states, packed_hh, packed_ih, x, weight_ih, weight_hh, bias_h, batch_sizes, f)
     if last:
         gather_rows(h_read, states[ends.shape[0]:], ends)
 
@@ -58,7 +59,8 @@ cdef double shard(
     floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: scratch
     floating[:, ::1] h_read,            # scratch (R, M); or h itself, where every step is read
     floating[:, ::1] dh_read,           # scratch (R, M); or da itself, where every step is read
-    floating[::1] packed,               # scratch for the packed W11; or empty
+    floating[::1] packed_hh,            # scratch for the packed W11; or empty
+    floating[::1] packed_ih,            # scratch for the packed W0; or empty
     const floating[:, ::1] x,           # IN    (N, D)
     const floating[::1] weight,         # IN    (R,)    of each target; 0: none
     const floating[:, ::1] weight_ih,   # IN    (M, D)
@@ -76,8 +78,8 @@ cdef double shard(
     """Return the shard's loss, a plain sum over its sequences, with all of its derivatives."""
     cdef double total
 
-    forward_pass(states, h_read, z, packed, x, weight_ih, weight_hh, bias_h, weight_ho, bias_o,
-                 batch_sizes, ends, f, last)
+    forward_pass(states, h_read, z, packed_hh, packed_ih, x, weight_ih, weight_hh, bias_h,
+                 weight_ho, bias_o, batch_sizes, ends, f, last)
 
     # h2 = f(a2), L, dL/da2
     total = loss_and_delta(z, dz, weight, f_out, loss, True)
@@ -88,7 +90,7 @@ cdef double shard(
     if last:
         scatter_rows(da, dh_read, ends)
 
-    elman_backward(da, dh0, packed, states[ends.shape[0]:], weight_hh, batch_sizes, f)
+    elman_backward(da, dh0, packed_hh, states[ends.shape[0]:], weight_hh, batch_sizes, f)
     five_derivatives(dweight_ho, dbias_o, dweight_hh, dweight_ih, dbias_h, states,
                      dz, da, h_read, x, batch_sizes)
     return total
@@ -100,7 +102,8 @@ def forward(
     floating[:, ::1] states,
     floating[:, ::1] h_read,
     floating[:, ::1] z,
-    floating[::1] packed,
+    floating[::1] packed_hh,
+    floating[::1] packed_ih,
     const floating[:, ::1] x,
     dict parameters,
     const Py_ssize_t[::1] batch_sizes,
@@ -111,8 +114,8 @@ def forward(
     """Run a packed batch forward: states[B:] becomes h, and z becomes a2.
 
     states : (B + N, M), with h0 in its first B rows; h_read : states[B:], or (B, M) scratch where
-    only the last step is read; z : (R, K), R = N or B; packed : scratch, see network.packed_scratch;
-    x : (N, D).
+    only the last step is read; z : (R, K), R = N or B; packed_hh, packed_ih :
+    scratch, see network.packed_scratch; x : (N, D).
     """
     cdef:
         const floating[:, ::1] weight_ih = parameters["weight_ih"]
@@ -121,8 +124,8 @@ def forward(
         const floating[:, ::1] weight_ho = parameters["weight_ho"]
         const floating[::1] bias_o = parameters["bias_o"]
     with nogil:
-        forward_pass(states, h_read, z, packed, x, weight_ih, weight_hh, bias_h, weight_ho, bias_o,
-                     batch_sizes, ends, f, last)
+        forward_pass(states, h_read, z, packed_hh, packed_ih, x, weight_ih, weight_hh, bias_h,
+                     weight_ho, bias_o, batch_sizes, ends, f, last)
 
 
 def loss_and_gradients(
@@ -133,7 +136,8 @@ def loss_and_gradients(
     floating[:, ::1] states,
     floating[:, ::1] h_read,
     floating[:, ::1] dh_read,
-    floating[::1] packed,
+    floating[::1] packed_hh,
+    floating[::1] packed_ih,
     const floating[:, ::1] x,
     const floating[::1] weight,
     dict gradients,
@@ -163,8 +167,9 @@ def loss_and_gradients(
         double total
     with nogil:
         total = shard(dweight_ih, dweight_hh, dbias_h, dweight_ho, dbias_o, dh0, da, z, dz,
-                      states, h_read, dh_read, packed, x, weight, weight_ih, weight_hh, bias_h,
-                      weight_ho, bias_o, batch_sizes, ends, f, f_out, loss, last)
+                      states, h_read, dh_read, packed_hh, packed_ih, x, weight, weight_ih,
+                      weight_hh, bias_h, weight_ho, bias_o, batch_sizes, ends, f, f_out, loss,
+                      last)
     return total
 
 
@@ -242,7 +247,8 @@ def train(
         floating[:, ::1] dz = scratch["dz"]
         floating[:, ::1] h_read = scratch["h_read"]
         floating[:, ::1] dh_read = scratch["dh_read"]
-        floating[::1] packed = scratch["packed"]
+        floating[::1] packed_hh = scratch["packed_hh"]
+        floating[::1] packed_ih = scratch["packed_ih"]
         floating[:, ::1] x = scratch["x"]
         floating[::1] weight = scratch["weight"]
         Py_ssize_t[::1] order = scratch["order"]
@@ -293,9 +299,9 @@ def train(
 
             states[:B, :] = 0
             total = shard(dweight_ih, dweight_hh, dbias_h, dweight_ho, dbias_o, dh0[:B],
-                          da[:N], z[:R], dz[:R], states[:B + N], h_read_b, dh_read_b, packed,
-                          x[:N], weight[:R], weight_ih, weight_hh, bias_h, weight_ho, bias_o,
-                          batch_sizes[:T], ends[:B], f, f_out, loss, last)
+                          da[:N], z[:R], dz[:R], states[:B + N], h_read_b, dh_read_b, packed_hh,
+                          packed_ih, x[:N], weight[:R], weight_ih, weight_hh, bias_h,
+                          weight_ho, bias_o, batch_sizes[:T], ends[:B], f, f_out, loss, last)
             total += penalise(gradient, theta, n_weights, alpha, weight_sum)
 
             size = norm(gradient)

@@ -9,14 +9,15 @@ from cython cimport floating
 from libc.string cimport memmove
 
 from cbptt._activations cimport (
-    activate, backward_step, forward_step, pack_recurrent, times_derivative
+    activate, backward_step, forward_step, pack_matrix, times_derivative
 )
 from cbptt._blas cimport fill_rows, gemm, gemm_nt
 
 
 cdef void elman_forward(
     floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    floating[::1] packed,               # scratch for the packed W11; empty: BLAS takes the steps
+    floating[::1] packed_hh,            # scratch for the packed W11; empty: BLAS takes the steps
+    floating[::1] packed_ih,            # scratch for the packed W0; empty: BLAS takes all inputs
     const floating[:, ::1] x,           # IN    (N, D)
     const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
     const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
@@ -26,38 +27,43 @@ cdef void elman_forward(
 ) noexcept nogil:
     """a_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
     cdef:
-        Py_ssize_t M = states.shape[1], B = batch_sizes[0]
+        Py_ssize_t M = states.shape[1], D = x.shape[1], B = batch_sizes[0]
         Py_ssize_t t, n_alive
         floating* h_t = &states[B, 0]
-        floating* h_prev = &states[0, 0]
-        const floating* weight = NULL
+        const floating* h_prev = &states[0, 0]
+        const floating* x_t = &x[0, 0]
+        const floating* hh = NULL
+        const floating* ih = NULL
 
-    # a_t = W0 x_t + b0, all steps at once
-    fill_rows(states[B:], bias_h)
-    gemm_nt(states[B:], x, weight_ih, 1)
-
-    if packed.shape[0] > 0:
-        weight = pack_recurrent(packed, weight_hh, True)
+    if packed_hh.shape[0] > 0:
+        hh = pack_matrix(packed_hh, weight_hh, True)
+    if hh != NULL and packed_ih.shape[0] > 0:
+        ih = pack_matrix(packed_ih, weight_ih, True)
+    else:
+        # a_t = W0 x_t + b0, all steps at once
+        fill_rows(states[B:], bias_h)
+        gemm_nt(states[B:], x, weight_ih, 1)
 
     for t in range(batch_sizes.shape[0]):
         n_alive = batch_sizes[t]
 
         # a_t += W11 h_{t-1}
         # h_t = f(a_t)
-        if weight != NULL:
-            forward_step(h_t, h_prev, weight, n_alive, M, f)
+        if hh != NULL:
+            forward_step(h_t, h_prev, x_t, &bias_h[0], hh, ih, n_alive, M, D, f)
         else:
             gemm(h_t, h_prev, &weight_hh[0, 0], n_alive, M, M, False, True, <floating> 1)
             activate(h_t, n_alive * M, f)
 
         h_prev = h_t
         h_t += n_alive * M
+        x_t += n_alive * D
 
 
 cdef void elman_backward(
     floating[:, ::1] da,                # INOUT (N, M)  in: dL/dh from the outputs; out: dL/da
     floating[:, ::1] dh0,               # OUT   (B, M)
-    floating[::1] packed,               # scratch for the packed W11; empty: BLAS takes the steps
+    floating[::1] packed_hh,            # scratch for the packed W11; empty: BLAS takes the steps
     const floating[:, ::1] h,           # IN    (N, M)  from elman_forward
     const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
     const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
@@ -70,10 +76,10 @@ cdef void elman_backward(
         Py_ssize_t row = h.shape[0]
         floating* da_t
         floating* da_next = NULL
-        const floating* weight = NULL
+        const floating* hh = NULL
 
-    if packed.shape[0] > 0:
-        weight = pack_recurrent(packed, weight_hh, False)
+    if packed_hh.shape[0] > 0:
+        hh = pack_matrix(packed_hh, weight_hh, False)
 
     for t in range(batch_sizes.shape[0] - 1, -1, -1):
         n_alive = batch_sizes[t]
@@ -84,8 +90,8 @@ cdef void elman_backward(
         # forward: h_t = f(a_t)
         if n_alive_next == 0:
             times_derivative(da_t, &h[row, 0], n_alive * M, f)
-        elif weight != NULL:
-            backward_step(da_t, da_next, &h[row, 0], weight, n_alive_next, M, f)
+        elif hh != NULL:
+            backward_step(da_t, da_next, &h[row, 0], hh, n_alive_next, M, f)
             # dL/da_{t+1} W11 is not required for a sequence whose last step is t
             times_derivative(da_t + n_alive_next * M, &h[row + n_alive_next, 0],
                              (n_alive - n_alive_next) * M, f)

@@ -8,12 +8,13 @@
  *   derivative(d, h, n, f)         d := d * f'(a), told from h = f(a)    d INOUT (n,), h IN (n,)
  *   exponential(x, n)              x := exp(x)                           x INOUT (n,)
  *
- *   packed_size(M)                 numbers that a packed (M, M) matrix takes
- *   pack(p, w, M, transpose)       p := W, or W' where transpose         p OUT, w IN (M, M)
- *   forward_step(a, h, p, n, M, f)
- *       a := f(a + h W')           p: W' packed                          a INOUT, h IN (n, M)
+ *   packed_size(K, M)              numbers that a packed (K, M) matrix takes
+ *   pack(p, w, K, M, transpose)    p := W (K, M), or W' where transpose and W is (M, K)
+ *   forward_step(a, h, x, b, p, p0, n, M, D, f)
+ *       a := f(x W0' + b + h W11') p, p0: W11', W0' packed               a OUT, h IN (n, M), x IN
+ *       a := f(a + h W11')         where p0 is NULL                      a INOUT
  *   backward_step(d, e, h, p, n, M, f)
- *       d := (d + e W) * f'(a)     p: W packed, h = f(a)                 d INOUT, e, h IN (n, M)
+ *       d := (d + e W11) * f'(a)   p: W11 packed, h = f(a)               d INOUT, e, h IN (n, M)
  */
 #ifndef CBPTT_KERNELS_H
 #define CBPTT_KERNELS_H
@@ -28,10 +29,10 @@ enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU };
         void (*activate)(real * x, ptrdiff_t n, int f);                                            \
         void (*derivative)(real * d, const real *h, ptrdiff_t n, int f);                           \
         void (*exponential)(real * x, ptrdiff_t n);                                                \
-        ptrdiff_t (*packed_size)(ptrdiff_t M);                                                     \
-        void (*pack)(real * p, const real *w, ptrdiff_t M, int transpose);                         \
-        void (*forward_step)(real * a, const real *h, const real *p, ptrdiff_t n, ptrdiff_t M,     \
-                             int f);                                                               \
+        ptrdiff_t (*packed_size)(ptrdiff_t K, ptrdiff_t M);                                        \
+        void (*pack)(real * p, const real *w, ptrdiff_t K, ptrdiff_t M, int transpose);            \
+        void (*forward_step)(real * a, const real *h, const real *x, const real *b, const real *p, \
+                             const real *p0, ptrdiff_t n, ptrdiff_t M, ptrdiff_t D, int f);        \
         void (*backward_step)(real * d, const real *e, const real *h, const real *p, ptrdiff_t n,  \
                               ptrdiff_t M, int f);                                                 \
     }

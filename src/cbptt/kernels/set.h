@@ -8,10 +8,11 @@
 void NAME(activate)(real *restrict x, ptrdiff_t n, int f);
 void NAME(derivative)(real *restrict d, const real *restrict h, ptrdiff_t n, int f);
 void NAME(exponential)(real *restrict x, ptrdiff_t n);
-ptrdiff_t NAME(packed_size)(ptrdiff_t M);
-void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t M, int transpose);
-void NAME(forward_step)(real *restrict a, const real *restrict h, const real *restrict p,
-                        ptrdiff_t n, ptrdiff_t M, int f);
+ptrdiff_t NAME(packed_size)(ptrdiff_t K, ptrdiff_t M);
+void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t M, int transpose);
+void NAME(forward_step)(real *restrict a, const real *restrict h, const real *restrict x,
+                        const real *restrict b, const real *restrict p, const real *restrict p0,
+                        ptrdiff_t n, ptrdiff_t M, ptrdiff_t D, int f);
 void NAME(backward_step)(real *restrict d, const real *restrict e, const real *restrict h,
                          const real *restrict p, ptrdiff_t n, ptrdiff_t M, int f);
 

@@ -1,0 +1,61 @@
+/* The register tile that every product of ours is made of. */
+#ifndef CBPTT_TILE_H
+#define CBPTT_TILE_H
+
+#include "real.h"
+
+#include <stddef.h>
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#define REGISTERS    24 /* for sums; the rest hold a row of the panel and a factor */
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#define REGISTERS    12
+#elif defined(__aarch64__)
+#define VECTOR_BYTES 16
+#define REGISTERS    24
+#else
+#define VECTOR_BYTES 16
+#define REGISTERS    12
+#endif
+
+#define PANEL    ((ptrdiff_t)(64 / sizeof(real))) /* columns that one line of the cache holds */
+#define VECTORS  (64 / VECTOR_BYTES)              /* per line */
+#define LANES    (VECTOR_BYTES / (int)sizeof(real))
+#define MAX_TILE 6 /* rows, and panels, of a tile at the most */
+
+/* C += A B for a tile of R rows by P panels of columns, with the sums in registers:
+ *
+ *     C[i, j] += sum over k < depth of A[i, k] B[k, j]      in ascending k
+ *
+ *     c INOUT (R, P * PANEL)      rows ldc apart
+ *     a IN    (R, depth)          A[i, k] = a[i * a_row + k * a_step]
+ *     b IN    (depth, P * PANEL)  rows b_step apart, panels b_panel apart */
+typedef void cbptt_tile(real *restrict c, ptrdiff_t ldc, const real *restrict a, ptrdiff_t a_row,
+                        ptrdiff_t a_step, const real *restrict b, ptrdiff_t b_panel,
+                        ptrdiff_t b_step, ptrdiff_t depth);
+
+/* tiles[R - 1][P - 1]; NULL where the sums would not fit into the registers. */
+extern cbptt_tile *const NAME(tiles)[MAX_TILE][MAX_TILE];
+
+/* How n things fall into the fewest parts of at most `most`: part i begins at n * i / parts. */
+static inline ptrdiff_t fewest_parts(ptrdiff_t n, ptrdiff_t most)
+{
+    return (n + most - 1) / most;
+}
+
+/* The most rows of a tile of one panel. */
+static inline ptrdiff_t most_rows(void)
+{
+    return REGISTERS / VECTORS < MAX_TILE ? REGISTERS / VECTORS : MAX_TILE;
+}
+
+/* The most panels of a tile of so many rows. */
+static inline ptrdiff_t most_panels(ptrdiff_t rows)
+{
+    const ptrdiff_t fit = REGISTERS / (VECTORS * rows);
+    return fit < MAX_TILE ? fit : MAX_TILE;
+}
+
+#endif

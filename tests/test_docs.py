@@ -1,0 +1,102 @@
+"""The examples of the docstrings and of the README do what they show."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cbptt
+
+README = Path(__file__).parents[1] / "README.md"
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+MODULES = [
+    "cbptt",
+    *(
+        module.name
+        for module in pkgutil.walk_packages(cbptt.__path__, "cbptt.")
+        if not module.name.endswith(".__main__")
+    ),
+]
+
+
+def examples_of(module: str) -> list[doctest.DocTest]:
+    """The docstrings of a module that hold examples."""
+    found = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module))
+    return [test for test in found if test.examples]
+
+
+DOCSTRINGS = [test for module in MODULES for test in examples_of(module)]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory_without_a_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+def run(test: doctest.DocTest) -> dict[str, Any]:
+    """Run the examples; fail with what they gave instead, else return the names they made."""
+    report: list[str] = []
+    results = doctest.DocTestRunner(optionflags=FLAGS).run(
+        test, out=report.append, clear_globs=False
+    )
+    assert results.attempted > 0
+    assert results.failed == 0, "".join(report)
+    return test.globs
+
+
+@pytest.mark.parametrize("test", DOCSTRINGS, ids=lambda test: test.name)
+def test_the_examples_of_a_docstring_give_what_they_show(test: doctest.DocTest) -> None:
+    run(test)
+
+
+def test_the_main_rooms_have_examples() -> None:
+    rooms = Counter(test.name.split(".")[1] for test in DOCSTRINGS)
+    assert rooms["network"] >= 1
+    assert rooms["sequences"] >= 1
+    assert rooms["estimators"] >= 4
+    shown = {test.name.rpartition(".")[2] for test in DOCSTRINGS}
+    assert {name for name in cbptt.__all__ if name.startswith("R")} <= shown
+
+
+def blocks_of(text: str) -> list[tuple[int, str]]:
+    """The Python blocks of a Markdown text, each with the line it begins on."""
+    blocks = re.finditer(r"^```python[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [(text[: block.start()].count("\n") + 2, block.group(1)) for block in blocks]
+
+
+def run_blocks(text: str, name: str) -> dict[str, Any]:
+    """Run a text's blocks from top to bottom in one namespace, as a reader would."""
+    namespace: dict[str, Any] = {"__name__": name}
+    for line, block in blocks_of(text):
+        if ">>>" in block:
+            parser = doctest.DocTestParser()
+            test = parser.get_doctest(block, namespace, f"{name}:{line}", name, line - 1)
+            namespace = run(test)
+        else:
+            exec(compile("\n" * (line - 1) + block, name, "exec"), namespace)
+    return namespace
+
+
+def test_the_blocks_of_the_readme_run_from_top_to_bottom() -> None:
+    run_blocks(README.read_text(encoding="utf-8"), README.name)
+
+
+def test_blocks_share_their_names_and_are_compared() -> None:
+    text = "# Title\n```python\na = 1\n```\ntext\n```python\n>>> a + 1\n2\n>>> b = a\n```\n"
+    assert [line for line, _ in blocks_of(text)] == [3, 7]
+    assert run_blocks(text, "some.md")["b"] == 1
+    with pytest.raises(AssertionError, match=r"(?s)some\.md.*Expected:\s+3"):
+        run_blocks(text.replace("\n2\n", "\n3\n"), "some.md")
+    with pytest.raises(NameError):
+        run_blocks(text.replace("a = 1", "c = 1").replace(">>> ", ""), "some.md")

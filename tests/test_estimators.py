@@ -414,6 +414,23 @@ def test_a_large_gradient_is_scaled_down_to_max_grad_norm(estimator):
 
 
 @every_estimator
+def test_clip_rate_is_the_share_of_the_batches_above_max_grad_norm(estimator):
+    X = sequences()
+    y = targets(estimator, X)
+    still = {"learning_rate_init": STILL, "alpha": 0.0, "batch_size": 3, "shuffle": False}
+    network = fitted(small(estimator, **still), X, y).network_
+    classes = encoded(estimator, y)
+    lengths = [
+        np.linalg.norm(gradient_of(network, X[batch], classes[batch]))
+        for batch in (slice(0, 3), slice(3, 6), slice(6, 8))
+    ]
+    largest_but_one = sorted(lengths)[1]
+    model = fitted(small(estimator, **still, max_grad_norm=largest_but_one * 1.001), X, y)
+    assert model.clip_rate_ == pytest.approx(1 / 3)
+    assert_allclose(model.grad_norm_curve_, [np.mean(lengths)] * 3)
+
+
+@every_estimator
 @pytest.mark.parametrize("batch_size", [3, 8])
 def test_the_loss_curve_is_the_mean_over_targets_and_the_penalty(estimator, batch_size):
     X = sequences()
@@ -557,8 +574,14 @@ def test_the_same_seed_gives_the_same_bits(estimator, dtype):
     y = targets(estimator, X)
     model = fitted(small(estimator, batch_size=3, dtype=dtype), X, y)
     assert_same_model(fitted(clone(model), X, y), model)
-    other = fitted(small(estimator, batch_size=3, dtype=dtype, random_state=1), X, y)
-    assert (weights_of(other) != weights_of(model)).any()
+
+
+@every_estimator
+def test_another_seed_starts_from_other_weights(estimator):
+    X = sequences()
+    y = targets(estimator, X)
+    first, second = (weights_at_start(estimator, X, y, random_state=seed) for seed in (0, 1))
+    assert (first[: first.size // 2] != second[: first.size // 2]).all()
 
 
 def test_a_random_state_is_drawn_from():
@@ -1015,6 +1038,14 @@ def test_a_fit_that_cannot_take_a_step_keeps_the_weights_of_the_start():
     assert np.isfinite(model.predict(X)).all()
 
 
+def fit_and_return(model, X, y):
+    """Fit; an interrupt that fit lets through fails the test, and does not end the run."""
+    try:
+        assert model.fit(X, y) is model
+    except KeyboardInterrupt:
+        pytest.fail("fit did not catch the interrupt")
+
+
 @every_estimator
 @pytest.mark.parametrize("n_whole_epochs", [0, 2])
 def test_an_interrupted_fit_warns_and_keeps_what_it_has(estimator, n_whole_epochs, monkeypatch):
@@ -1033,7 +1064,7 @@ def test_an_interrupted_fit_warns_and_keeps_what_it_has(estimator, n_whole_epoch
     monkeypatch.setattr(training.Trainer, "epoch", interrupted)
     model = small(estimator, max_iter=50)
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$") as record:
-        assert model.fit(X, y) is model
+        fit_and_return(model, X, y)
     assert [warning.filename for warning in record] == [__file__]
 
     assert model.n_iter_ == n_whole_epochs
@@ -1054,5 +1085,5 @@ def test_an_interrupted_estimator_can_be_fitted_again(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training.Trainer, "epoch", interrupted)
         with pytest.warns(UserWarning, match="interrupted"):
-            model.fit(X, y)
+            fit_and_return(model, X, y)
     assert_same_model(fitted(model, X, y), fitted(small(RNNRegressor), X, y))

@@ -492,7 +492,8 @@ def flatten_steps(
     if not np.can_cast(values.dtype, target, "same_kind"):
         got = f"of dtype {values.dtype}, which cannot be cast to {target}"
         raise reader.error(TypeError, got)
-    return np.require(values, target, ["C", "A"])
+    with np.errstate(over="ignore"):
+        return np.require(values, target, ["C", "A"])
 
 
 def read_array(
@@ -660,6 +661,8 @@ class _Reader:
             if count != columns[0]:
                 got = f"with {count} {self.column}s, but {self.name}[0] has {columns[0]}"
                 raise self.error(ValueError, got, i)
+        if len({item.dtype.kind == "U" for item in items}) == 2:
+            raise self.error(ValueError, "with text and numbers", advice=self._every_value)
         if len({item.ndim for item in items}) == 2:
             items = [item.reshape(len(item), -1) for item in items]
         return np.concatenate(items)

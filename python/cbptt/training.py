@@ -32,13 +32,16 @@ class Epoch:
     ----------
     loss : mean over the total weight, each mini-batch at the parameters it met, penalty included.
     grad_norm : mean over the mini-batches of the gradient's norm before clipping.
-    clip_rate : share of the mini-batches whose gradient was clipped.
-    finite : False where a loss or gradient was not finite: its step was not taken, the epoch ended.
+    n_steps : optimiser steps taken.
+    n_clipped : steps whose gradient was clipped.
+    finite : False where a loss or gradient was not finite, which ends the epoch without a step, or
+        a weight is not.
     """
 
     loss: float
     grad_norm: float
-    clip_rate: float
+    n_steps: int
+    n_clipped: int
     finite: bool
 
 
@@ -130,9 +133,13 @@ class Trainer:
                 sums += part_sums
                 first += len(part)
         loss, weight, norm, n_clipped, n_steps = sums
-        if n_steps == 0:
-            return Epoch(np.nan, np.nan, np.nan, finite)
-        return Epoch(loss / weight, norm / n_steps, n_clipped / n_steps, finite)
+        return Epoch(
+            loss=float(loss / weight) if n_steps else np.nan,
+            grad_norm=float(norm / n_steps) if n_steps else np.nan,
+            n_steps=int(n_steps),
+            n_clipped=int(n_clipped),
+            finite=finite and bool(np.isfinite(self.network.theta).all()),
+        )
 
     def _adapt(self, seconds: float) -> None:
         """Aim the next call at SECONDS_BETWEEN_RETURNS. The results do not depend on the cuts."""

@@ -239,9 +239,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         self.n_iter_ = len(epochs)
         self.loss_curve_ = [epoch.loss for epoch in epochs]
         self.grad_norm_curve_ = [epoch.grad_norm for epoch in epochs]
-        self.clip_rate_ = float(np.mean([epoch.clip_rate for epoch in epochs]))
-        self.loss_ = self.loss_curve_[-1]
-        self.best_loss_ = float(np.min(self.loss_curve_))
+        steps = sum(epoch.n_steps for epoch in epochs)
+        self.clip_rate_ = sum(epoch.n_clipped for epoch in epochs) / max(steps, 1)
+        self.loss_ = self.loss_curve_[-1] if epochs else np.inf
+        self.best_loss_ = min((loss for loss in self.loss_curve_ if loss == loss), default=np.inf)
         self._read_columns = sequences.form == "2d"
         self.n_features_in_ = (
             sequences.n_steps // len(sequences) if self._read_columns else (sequences.n_features)
@@ -289,16 +290,20 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         )
         epochs: list[Epoch] = []
         best_loss = np.inf
+        best_theta = network.theta.copy()
         n_without_progress = 0
         try:
             for iteration in range(1, self.max_iter + 1):
+                theta = network.theta.copy()
                 epoch = trainer.epoch()
                 epochs.append(epoch)
                 if not epoch.finite:
+                    network.theta = best_theta
                     warnings.warn(
-                        f"Training stopped in iteration {iteration}: the loss or its gradient is "
-                        f"no longer finite. The weights of the last finite step are kept. Scale "
-                        f"X, or lower learning_rate_init or max_grad_norm.",
+                        f"Training stopped in iteration {iteration}: the loss, its gradient or a "
+                        f"weight is no longer finite. The weights that the best iteration began "
+                        f"with are restored. Scale X, or lower learning_rate_init or "
+                        f"max_grad_norm.",
                         ConvergenceWarning,
                         stacklevel=3,
                     )
@@ -309,7 +314,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
                     n_without_progress += 1
                 else:
                     n_without_progress = 0
-                best_loss = min(best_loss, epoch.loss)
+                if epoch.loss < best_loss:
+                    best_loss, best_theta = epoch.loss, theta
                 if n_without_progress > self.n_iter_no_change:
                     if self.verbose:
                         print(

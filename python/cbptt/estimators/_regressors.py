@@ -145,4 +145,5 @@ class RNNSequenceRegressor(_LinearRNN):
         predictions, sequences = self._predictions(X)
         true = flatten_targets(y, sequences, "every", name="y", caller=type(self).__name__)
         weights = flatten_weights(sample_weight, sequences, "every", caller=type(self).__name__)
+        self.network_.check_targets(true, weights, sequences, name="y", caller=type(self).__name__)
         return float(r2_score(true, predictions, sample_weight=weights))

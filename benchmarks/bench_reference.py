@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from shapes import SHAPES, Shape
 
 import cbptt
 from cbptt import reference
 from cbptt.config import versions
 from cbptt.sequences import check_sequences
 from cbptt.threads import one_blas_thread
+from shapes import SHAPES, Shape
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
 from cbptt.losses import flatten_targets, flatten_weights
 from cbptt.sequences import check_sequences
 from cbptt.training import Trainer
-from hypothesis import settings
 
 # A busy machine is slow now and then, which is not what these tests are about.
 settings.register_profile("cbptt", deadline=None)

@@ -333,7 +333,8 @@ def docstrings_of(module: ModuleType) -> dict[str, str | None]:
         defined_here = getattr(thing, "__module__", None) == module.__name__
         if name.startswith("_") or not callable(thing) or not defined_here:
             continue
-        found[f"{module.__name__}.{name}"] = thing.__doc__
+        made_up = (thing.__doc__ or "").startswith(f"{name}(")  # by dataclass or NamedTuple
+        found[f"{module.__name__}.{name}"] = None if made_up else thing.__doc__
         if not inspect.isclass(thing):
             continue
         for part, member in vars(thing).items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from cbptt.datasets import load_japanese_vowels
 from numpy.testing import assert_array_equal
 
 from cbptt import Ragged
+from cbptt.datasets import load_japanese_vowels
 
 
 def test_speakers_have_the_published_numbers_of_utterances():

@@ -7,8 +7,9 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
-from cbptt.displays import HiddenStateDisplay, TrainingCurveDisplay
 from numpy.testing import assert_allclose, assert_array_equal
+
+from cbptt.displays import HiddenStateDisplay, TrainingCurveDisplay
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -6,13 +6,13 @@ import re
 
 import numpy as np
 import pytest
-from cbptt._activations import FUNCTIONS
-from cbptt._losses import LOSSES, evaluate, evaluate_output
-from cbptt.losses import PAIRS
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
 from cbptt import reference
+from cbptt._activations import FUNCTIONS
+from cbptt._losses import LOSSES, evaluate, evaluate_output
+from cbptt.losses import PAIRS
 
 R, K = 6, 4
 ALL_PAIRS = [(loss, output) for loss, outputs in PAIRS.items() for output in outputs]

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from importlib import metadata
 
-import cbptt.__main__ as command_line
 import pytest
+
+import cbptt.__main__ as command_line
 from cbptt._activations import instruction_set
 from cbptt.config import versions
 

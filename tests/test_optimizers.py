@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cbptt._optimizers import take_adam_step, take_sgd_step
 from numpy.testing import assert_allclose, assert_array_equal
+
+from cbptt._optimizers import take_adam_step, take_sgd_step
 
 P = 37
 PRECISIONS = pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-13), (np.float32, 2e-5)])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cbptt.packing import pack
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from cbptt import _packing
+from cbptt.packing import pack
 
 some_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 

@@ -7,6 +7,13 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import KFold, cross_val_predict, train_test_split
+
 from cbptt.sequences import (
     Ragged,
     Sequences,
@@ -14,12 +21,6 @@ from cbptt.sequences import (
     flatten_steps,
     from_channels_first,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
-from scipy import sparse
-from sklearn.base import BaseEstimator
-from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 
 
 def steps(T, D=2, start=0):

@@ -33,8 +33,9 @@ def load_japanese_vowels() -> Bunch:
         - X_test : Ragged of 370 sequences, 5687 steps in all
         - y_test : (370,) ndarray of int
         - feature_names : list of 12 str, "cepstrum 1" to "cepstrum 12"
-        - target_names : list of 9 str, "speaker 1" to "speaker 9": ``target_names[y - 1]``. The
-          speakers are known by number only.
+        - speaker : list of 9 str, "speaker 1" to "speaker 9": ``speaker[y - 1]``. The speakers are
+          known by number only.
+        - target_names : the same list, under the name that scikit-learn's data sets have
         - DESCR : str, where the data come from, their licence and what was changed
 
     Notes
@@ -60,9 +61,11 @@ def load_japanese_vowels() -> Bunch:
             lengths = arrays[f"{part}_lengths"]
             contents[f"X_{part}"] = Ragged.from_flat(arrays[f"{part}_values"], lengths)
             contents[f"y_{part}"] = arrays[f"{part}_speaker"].astype(np.int64)
+    speaker = [f"speaker {i}" for i in range(1, 10)]
     return Bunch(
         **contents,
         feature_names=[f"cepstrum {i}" for i in range(1, 13)],
-        target_names=[f"speaker {i}" for i in range(1, 10)],
+        speaker=speaker,
+        target_names=speaker,
         DESCR=(data / "README.md").read_text(encoding="utf-8"),
     )

@@ -1,5 +1,12 @@
 /* The table of one instruction set and precision. */
 #include "set.h"
+#include "elementary.h"
+
+#if CBPTT_BITS == 32
+const limits NAME(limits) = {-9.1f, 9.1f, -104, 20, -104, 89};
+#else
+const limits NAME(limits) = {-19.1, 19.1, -746, 40, -746, 710};
+#endif
 
 #if CBPTT_BITS == 32
 const cbptt_table_f32 NAME(table) = {

@@ -11,7 +11,6 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-import cbptt
 from cbptt import (
     RNN,
     Ragged,
@@ -500,6 +499,18 @@ def test_parameters_of_another_shape_are_refused(theta: Any) -> None:
     assert_refused(lambda: setattr(net, "theta", theta), EITHER, *told)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("float64", np.nan), ("float64", -np.inf), ("float32", 1e300)]
+)
+def test_parameters_that_are_not_finite_are_refused(dtype: str, value: float) -> None:
+    net = RNN(2, 3, 1, dtype=dtype, random_state=0)
+    before = net.theta.copy()
+    theta = np.ones(22)
+    theta[5] = value
+    assert_refused(lambda: setattr(net, "theta", theta), ValueError, "^RNN got .*theta", "finite")
+    assert np.array_equal(net.theta, before)
+
+
 def tagger() -> RNN:
     return RNN(2, 3, 2, output_activation="softmax", loss="log_loss")
 
@@ -689,4 +700,3 @@ def test_nothing_here_is_refused_for_another_reason(fitted: dict[type, Any]) -> 
     for network in (tagger, per_step):
         assert np.isfinite(network().loss(sequences(), STEP_LABELS, [1, 0, 2]))
     assert np.isfinite(per_sequence().loss(sequences(), LABELS, [1, 0, 2], h0=np.zeros((3, 3))))
-    assert cbptt.RNN is RNN

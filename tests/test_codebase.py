@@ -220,7 +220,7 @@ def foreign(modules: set[str]) -> set[str]:
 
 
 def test_importing_the_package_imports_nothing_but_its_face() -> None:
-    modules = modules_after("import cbptt")
+    modules = modules_after("import cbptt\nassert set(cbptt.__all__) <= set(dir(cbptt))")
     assert {module for module in modules if module.startswith("cbptt")} == {"cbptt"}
     assert foreign(modules) == set()
 
@@ -260,7 +260,6 @@ def test_the_reference_needs_numpy_only() -> None:
 @pytest.mark.parametrize("name", cbptt.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(cbptt, name) is getattr(cbptt, name)
-    assert name in dir(cbptt)
 
 
 def test_the_four_estimators_and_the_network_are_public() -> None:

@@ -1004,6 +1004,7 @@ def test_a_diverging_fit_warns_and_keeps_a_network_that_predicts(estimator, dtyp
         solver=solver,
         learning_rate_init=rate,
         max_grad_norm=None,
+        alpha=0.0,
         max_iter=50,
         dtype=dtype,
     )
@@ -1013,6 +1014,8 @@ def test_a_diverging_fit_warns_and_keeps_a_network_that_predicts(estimator, dtyp
     assert model.n_iter_ < 50
     assert model.n_iter_ == len(model.loss_curve_)
     assert np.isfinite(weights_of(model)).all()
+    kept = model.network_.loss(X, encoded(estimator, y))
+    assert kept == pytest.approx(model.best_loss_, rel=1e-6)
     outputs = model.predict(X) if is_regressor(model) else model.predict_proba(X)
     assert np.isfinite(np.concatenate([np.ravel(y) for y in outputs])).all()
 

@@ -66,7 +66,7 @@ class PlainLoop:
         self.optimizer = numpy_optimizer(optimizer, net.theta.size)
 
     def epoch(self, order=None):
-        """Return the loss, the mean norm of the gradients, their number and how many were clipped."""
+        """Return loss, mean norm of the gradients, their number, and how many were clipped."""
         net = self.net
         loss_sum, weight_sum, norms = 0, 0, []
         order = range(len(LENGTHS)) if order is None else order

@@ -246,7 +246,11 @@ class RNN:
         values = read_array(values, caller="RNN", name="theta", ndims=(1,), expected=expected)
         if values.shape != self._theta.shape:
             raise ValueError(f"RNN got theta of shape {values.shape}; {expected}.")
-        self._theta[:] = values
+        with np.errstate(over="ignore"):
+            theta = values.astype(self.dtype)
+        if not np.isfinite(theta).all():
+            raise ValueError("RNN got NaN or infinity in theta; expected finite values.")
+        self._theta[:] = theta
 
     @property
     def parameters(self) -> Mapping[str, Array]:

@@ -141,9 +141,11 @@ class RNNSequenceRegressor(_LinearRNN):
         X : sequences, in any form that `fit` takes
         y : targets, one per step, as in `fit`
         sample_weight : (n,) per sequence, or one per step, default 1
+            Where it is 0 the target is not read.
         """
         predictions, sequences = self._predictions(X)
         true = flatten_targets(y, sequences, "every", name="y", caller=type(self).__name__)
         weights = flatten_weights(sample_weight, sequences, "every", caller=type(self).__name__)
         self.network_.check_targets(true, weights, sequences, name="y", caller=type(self).__name__)
-        return float(r2_score(true, predictions, sample_weight=weights))
+        used = weights != 0
+        return float(r2_score(true[used], predictions[used], sample_weight=weights[used]))

@@ -1,0 +1,230 @@
+"""Results do not depend on the number of threads, and BLAS gets back the number that it had."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from threadpoolctl import threadpool_limits
+
+import cbptt
+from cbptt.optimizers import Adam
+from cbptt.threads import blas_libraries, one_blas_thread
+
+
+def thread_counts():
+    return [library.get_num_threads() for library in blas_libraries()]
+
+
+@pytest.fixture(autouse=True)
+def three_blas_threads():
+    """A number that is neither 1 nor, on most machines, the default."""
+    with threadpool_limits(3, "blas"):
+        yield
+
+
+# ---- the limit --------------------------------------------------------------------------------
+
+
+def test_there_is_a_blas_to_limit():
+    assert len(thread_counts()) >= 1
+    assert set(thread_counts()) == {3}
+
+
+def test_the_limit_is_one_thread_inside_and_what_was_before_outside():
+    with one_blas_thread():
+        assert set(thread_counts()) == {1}
+    assert set(thread_counts()) == {3}
+
+
+def test_only_the_outermost_of_nested_limits_restores():
+    with one_blas_thread():
+        with one_blas_thread():
+            assert set(thread_counts()) == {1}
+        assert set(thread_counts()) == {1}
+    assert set(thread_counts()) == {3}
+
+
+def test_an_error_inside_restores():
+    with pytest.raises(KeyError), one_blas_thread():
+        raise KeyError
+    assert set(thread_counts()) == {3}
+
+
+def test_the_last_thread_to_leave_restores():
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+    seen = {}
+
+    def first():
+        with one_blas_thread():
+            first_is_in.set()
+            assert second_is_in.wait(10)
+        seen["after the first left"] = set(thread_counts())
+        first_is_out.set()
+
+    def second():
+        assert first_is_in.wait(10)
+        with one_blas_thread():
+            second_is_in.set()
+            assert first_is_out.wait(10)
+            seen["while the second stayed"] = set(thread_counts())
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(first), pool.submit(second)]:
+            future.result()
+    assert seen == {"after the first left": {1}, "while the second stayed": {1}}
+    assert set(thread_counts()) == {3}
+
+
+def test_many_threads_that_come_and_go_leave_no_limit_behind():
+    start = threading.Barrier(8)
+
+    def come_and_go():
+        start.wait(10)
+        for _ in range(200):
+            with one_blas_thread():
+                assert set(thread_counts()) == {1}
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(come_and_go) for _ in range(8)]:
+            future.result()
+    assert set(thread_counts()) == {3}
+
+
+# ---- who asks for it --------------------------------------------------------------------------
+
+
+def make_net(dtype="float64"):
+    return cbptt.RNN(
+        13,
+        200,
+        9,
+        output_activation="softmax",
+        loss="log_loss",
+        readout="last",
+        dtype=dtype,
+        random_state=0,
+    )
+
+
+def make_data():
+    """128 sequences of 10 steps: with 200 units, products that BLAS shares out over threads."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(128, 10, 13)), rng.integers(9, size=128)
+
+
+def train(net, make_trainer):
+    trainer = make_trainer(net, *make_data(), Adam(), batch_size=64, alpha=1e-4, max_grad_norm=1.0)
+    for _ in range(2):
+        trainer.epoch()
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("cbptt._bptt.forward", lambda net, _: net.forward(make_data()[0])),
+        ("cbptt._bptt.forward", lambda net, _: net.loss(*make_data())),
+        ("cbptt._bptt.loss_and_gradients", lambda net, _: net.run(net.shard(*make_data()))),
+        ("cbptt._bptt.input_gradient", lambda net, _: net.loss_and_gradients(*make_data())),
+        ("cbptt._bptt.train", train),
+        ("numpy.linalg.qr", lambda net, _: make_net()),
+    ],
+    ids=["forward", "loss", "run", "loss_and_gradients", "epoch", "orthogonal start"],
+)
+def test_products_are_computed_with_one_blas_thread(name, call, make_trainer, monkeypatch):
+    net, seen = make_net(), []
+    module, _, function = name.rpartition(".")
+    original = getattr(sys.modules[module], function)
+
+    def watched(*arguments):
+        seen.extend(thread_counts())
+        return original(*arguments)
+
+    monkeypatch.setattr(name, watched)
+    call(net, make_trainer)
+    assert set(seen) == {1}
+    assert set(thread_counts()) == {3}
+
+
+# ---- the same bits ----------------------------------------------------------------------------
+
+
+def digest(array):
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_gives_the_same_bits_for_any_number_of_blas_threads(dtype, make_trainer):
+    # from the orthogonal start on, whose QR factorisation is LAPACK's
+    results = set()
+    for n_threads in (1, 2, 4, 8):
+        with threadpool_limits(n_threads, "blas"):
+            net = make_net(dtype)
+            start = digest(net.theta)
+            train(net, make_trainer)
+            results.add((start, digest(net.theta)))
+    assert len(results) == 1
+
+
+GRADIENT = """
+import hashlib
+import numpy as np
+import cbptt
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(64, 10, 13)), rng.normal(size=(64, 10, 9))
+net = cbptt.RNN(13, 200, 9, random_state=0)
+gradient = net.run(net.shard(X, Y)).gradient
+print(hashlib.sha256(net.theta.tobytes() + gradient.tobytes()).hexdigest())
+"""
+
+
+def test_starts_and_gradients_are_the_same_bits_whatever_openblas_num_threads():
+    digests = set()
+    for n_threads in "18":
+        result = subprocess.run(
+            [sys.executable, "-c", GRADIENT],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": n_threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(result.stdout.split()[-1])
+    assert len(digests) == 1
+
+
+def test_one_network_may_be_run_by_several_threads_at_once():
+    net, (X, Y) = make_net(), make_data()
+    expected = net.forward(X).output
+    loss, gradients = net.loss_and_gradients(X, Y)
+
+    def run(_):
+        actual_loss, actual = net.loss_and_gradients(X, Y)
+        return net.forward(X).output, actual_loss, actual["weight_hh"]
+
+    with ThreadPoolExecutor(4) as pool:
+        for output, actual_loss, dweight_hh in pool.map(run, range(16)):
+            assert_array_equal(output, expected)
+            assert actual_loss == loss
+            assert_array_equal(dweight_hh, gradients["weight_hh"])
+    assert set(thread_counts()) == {3}
+
+
+def test_several_networks_may_be_trained_at_once(make_trainer):
+    def trained(seed):
+        net = make_net()
+        net.theta *= 1 + seed / 100
+        train(net, make_trainer)
+        return digest(net.theta)
+
+    one_by_one = [trained(seed) for seed in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        at_once = list(pool.map(trained, range(6)))
+    assert at_once == one_by_one
+    assert len(set(at_once)) == 6

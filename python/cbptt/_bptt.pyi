@@ -28,6 +28,7 @@ def loss_and_gradients(
     dh_read: NDArray[np.floating],
     packed_hh: NDArray[np.floating],
     packed_ih: NDArray[np.floating],
+    chunk: NDArray[np.floating],
     x: NDArray[np.floating],
     weight: NDArray[np.floating],
     gradients: dict[str, NDArray[np.floating]],

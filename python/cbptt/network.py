@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt import _bptt
-from cbptt._activations import FUNCTIONS, packed_size
+from cbptt._activations import FUNCTIONS, chunk_size, packed_size
 from cbptt._losses import LOSSES, evaluate, evaluate_output
 from cbptt.losses import (
     ACTIVATIONS,
@@ -34,25 +34,31 @@ __all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
 
-# What multiplies by W11 at each step: our kernel with W11 packed once per batch, or BLAS.
-RECURRENCE = os.environ.get("CBPTT_RECURRENCE", "packed")
-if RECURRENCE not in ("packed", "blas"):
-    raise ImportError(f"CBPTT_RECURRENCE={RECURRENCE!r} is unknown; set it to packed or blas")
+# What takes the products of the recurrence and of the hidden derivatives: the package's own
+# kernels, or BLAS.
+PRODUCTS = os.environ.get("CBPTT_PRODUCTS", "kernels")
+if PRODUCTS not in ("kernels", "blas"):
+    raise ImportError(f"CBPTT_PRODUCTS={PRODUCTS!r} is unknown; set it to kernels or blas")
 
-
-# Up to so many inputs their product joins the recurrent one, step by step, while the states are in
+# Up to so many inputs W0 x_t joins the recurrent product, step by step, while the states are in
 # cache; above, one product over all steps reads W0 once.
 MOST_INPUTS_FOLDED = 256
+# Up to so many hidden units the derivatives take chunks of rows; above, BLAS blocks them better.
+MOST_UNITS_CHUNKED = 384
 
 
-def packed_scratch(n_inputs: int, hidden_size: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Room for W11 and W0 as the recurrent kernel wants them; empty where BLAS takes over."""
+def kernel_scratch(n_inputs: int, hidden_size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+    """Room that the package's own products work in; an empty one leaves its product to BLAS."""
     single = dtype == np.float32
-    packs = RECURRENCE == "packed"
-    folds = packs and n_inputs <= MOST_INPUTS_FOLDED
-    size_hh = packed_size(hidden_size, hidden_size, single) if packs else 0
-    size_ih = packed_size(n_inputs, hidden_size, single) if folds else 0
-    return np.empty(size_hh, dtype), np.empty(size_ih, dtype)
+    own = PRODUCTS == "kernels"
+    folds = own and n_inputs <= MOST_INPUTS_FOLDED
+    chunks = folds and hidden_size <= MOST_UNITS_CHUNKED
+    sizes = {
+        "packed_hh": packed_size(hidden_size, hidden_size, single) if own else 0,
+        "packed_ih": packed_size(n_inputs, hidden_size, single) if folds else 0,
+        "chunk": chunk_size(hidden_size, n_inputs, single) if chunks else 0,
+    }
+    return {name: np.empty(size, dtype) for name, size in sizes.items()}
 
 
 @dataclass(frozen=True)
@@ -293,12 +299,14 @@ class RNN:
         states[:B] = h0
         h_read = np.empty((B, M), self.dtype) if self._last else states[B:]
         z = np.empty((len(h_read), self.n_outputs), self.dtype)
+        scratch = kernel_scratch(self.n_inputs, M, self.dtype)
         with one_blas_thread():
             _bptt.forward(
                 states,
                 h_read,
                 z,
-                *packed_scratch(self.n_inputs, M, self.dtype),
+                scratch["packed_hh"],
+                scratch["packed_ih"],
                 x,
                 self._views,
                 packing.batch_sizes,
@@ -505,6 +513,7 @@ class RNN:
             h_read, dh_read = np.empty((B, M), self.dtype), np.empty((B, M), self.dtype)
         else:
             h_read, dh_read = states[B:], da
+        scratch = kernel_scratch(self.n_inputs, M, self.dtype)
         with one_blas_thread():
             loss_sum = _bptt.loss_and_gradients(
                 dh0,
@@ -514,7 +523,9 @@ class RNN:
                 states,
                 h_read,
                 dh_read,
-                *packed_scratch(self.n_inputs, M, self.dtype),
+                scratch["packed_hh"],
+                scratch["packed_ih"],
+                scratch["chunk"],
                 shard.x,
                 shard.weight,
                 self.layout.views(gradient),

@@ -13,7 +13,7 @@ from cbptt import _bptt
 from cbptt._activations import FUNCTIONS
 from cbptt._losses import LOSSES
 from cbptt.losses import Targets
-from cbptt.network import RNN, packed_scratch
+from cbptt.network import RNN, kernel_scratch
 from cbptt.optimizers import Optimizer
 from cbptt.sequences import Sequences
 from cbptt.threads import one_blas_thread
@@ -112,9 +112,7 @@ class Trainer:
         scratch: dict[str, NDArray[Any]] = {
             name: np.empty(shape, network.dtype) for name, shape in sizes.items()
         }
-        scratch["packed_hh"], scratch["packed_ih"] = packed_scratch(
-            network.n_inputs, network.hidden_size, network.dtype
-        )
+        scratch |= kernel_scratch(network.n_inputs, network.hidden_size, network.dtype)
         return scratch | {name: np.empty(n, np.intp) for name, n in indices.items()}
 
     def epoch(self) -> Epoch:

@@ -53,3 +53,13 @@ cdef void backward_step(
     Py_ssize_t M,
     int f,
 ) noexcept nogil
+
+cdef void hidden_derivatives(
+    floating[:, ::1] dweight_hh,    # OUT (M, M)
+    floating[:, ::1] dweight_ih,    # OUT (M, D)
+    floating[::1] dbias_h,          # OUT (M,)
+    floating[::1] chunk,            # scratch (chunk_size(M, D),)
+    const floating[:, ::1] da,      # IN  (N, M)
+    const floating[:, ::1] h_prev,  # IN  (N, M)
+    const floating[:, ::1] x,       # IN  (N, D)
+) noexcept nogil

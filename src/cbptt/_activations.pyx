@@ -25,6 +25,12 @@ cdef extern from "kernels.h":
             float* d, const float* e, const float* h, const float* p, Py_ssize_t n, Py_ssize_t M,
             int f
         ) noexcept nogil
+        Py_ssize_t (*derivatives_scratch)(Py_ssize_t M, Py_ssize_t D) noexcept nogil
+        void (*derivatives)(
+            float* dhh, float* dih, float* db, float* s,
+            const float* da, const float* h, const float* x,
+            Py_ssize_t N, Py_ssize_t M, Py_ssize_t D
+        ) noexcept nogil
 
     ctypedef struct table_f64 "cbptt_table_f64":
         void (*activate)(double* x, Py_ssize_t n, int f) noexcept nogil
@@ -41,6 +47,12 @@ cdef extern from "kernels.h":
         void (*backward_step)(
             double* d, const double* e, const double* h, const double* p, Py_ssize_t n,
             Py_ssize_t M, int f
+        ) noexcept nogil
+        Py_ssize_t (*derivatives_scratch)(Py_ssize_t M, Py_ssize_t D) noexcept nogil
+        void (*derivatives)(
+            double* dhh, double* dih, double* db, double* s,
+            const double* da, const double* h, const double* x,
+            Py_ssize_t N, Py_ssize_t M, Py_ssize_t D
         ) noexcept nogil
 
     ctypedef struct kernels "cbptt_kernels":
@@ -176,11 +188,38 @@ cdef void backward_step(
         chosen.f64.backward_step(da_t, da_next, h_t, packed, n, M, f)
 
 
+cdef void hidden_derivatives(
+    floating[:, ::1] dweight_hh,    # OUT (M, M)
+    floating[:, ::1] dweight_ih,    # OUT (M, D)
+    floating[::1] dbias_h,          # OUT (M,)
+    floating[::1] chunk,            # scratch (chunk_size(M, D),)
+    const floating[:, ::1] da,      # IN  (N, M)
+    const floating[:, ::1] h_prev,  # IN  (N, M)
+    const floating[:, ::1] x,       # IN  (N, D)
+) noexcept nogil:
+    """[dL/dW11, dL/dW0, dL/db0] = sum_t da_t [h_{t-1}, x_t, 1]', chunk by chunk of rows"""
+    cdef Py_ssize_t N = da.shape[0], M = da.shape[1], D = x.shape[1]
+    cdef floating* scratch = aligned(&chunk[0])
+    if floating is float:
+        chosen.f32.derivatives(&dweight_hh[0, 0], &dweight_ih[0, 0], &dbias_h[0], scratch,
+                               &da[0, 0], &h_prev[0, 0], &x[0, 0], N, M, D)
+    else:
+        chosen.f64.derivatives(&dweight_hh[0, 0], &dweight_ih[0, 0], &dbias_h[0], scratch,
+                               &da[0, 0], &h_prev[0, 0], &x[0, 0], N, M, D)
+
+
 def packed_size(Py_ssize_t K, Py_ssize_t M, bint single):
     """Numbers of scratch that a packed (K, M) matrix takes, room for alignment included."""
     if single:
         return chosen.f32.packed_size(K, M) + 64 // sizeof(float)
     return chosen.f64.packed_size(K, M) + 64 // sizeof(double)
+
+
+def chunk_size(Py_ssize_t M, Py_ssize_t D, bint single):
+    """Numbers of scratch that the hidden derivatives take, room for alignment included."""
+    if single:
+        return chosen.f32.derivatives_scratch(M, D) + 64 // sizeof(float)
+    return chosen.f64.derivatives_scratch(M, D) + 64 // sizeof(double)
 
 
 cdef int _code(str name) except -1:

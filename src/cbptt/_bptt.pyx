@@ -61,6 +61,7 @@ cdef double shard(
     floating[:, ::1] dh_read,           # scratch (R, M); or da itself, where every step is read
     floating[::1] packed_hh,            # scratch for the packed W11; or empty
     floating[::1] packed_ih,            # scratch for the packed W0; or empty
+    floating[::1] chunk,                # scratch for the hidden derivatives; or empty
     const floating[:, ::1] x,           # IN    (N, D)
     const floating[::1] weight,         # IN    (R,)    of each target; 0: none
     const floating[:, ::1] weight_ih,   # IN    (M, D)
@@ -92,7 +93,7 @@ cdef double shard(
 
     elman_backward(da, dh0, packed_hh, states[ends.shape[0]:], weight_hh, batch_sizes, f)
     five_derivatives(dweight_ho, dbias_o, dweight_hh, dweight_ih, dbias_h, states,
-                     dz, da, h_read, x, batch_sizes)
+                     chunk, dz, da, h_read, x, batch_sizes)
     return total
 
 
@@ -115,7 +116,7 @@ def forward(
 
     states : (B + N, M), with h0 in its first B rows; h_read : states[B:], or (B, M) scratch where
     only the last step is read; z : (R, K), R = N or B; packed_hh, packed_ih :
-    scratch, see network.packed_scratch; x : (N, D).
+    scratch, see network.kernel_scratch; x : (N, D).
     """
     cdef:
         const floating[:, ::1] weight_ih = parameters["weight_ih"]
@@ -138,6 +139,7 @@ def loss_and_gradients(
     floating[:, ::1] dh_read,
     floating[::1] packed_hh,
     floating[::1] packed_ih,
+    floating[::1] chunk,
     const floating[:, ::1] x,
     const floating[::1] weight,
     dict gradients,
@@ -167,7 +169,7 @@ def loss_and_gradients(
         double total
     with nogil:
         total = shard(dweight_ih, dweight_hh, dbias_h, dweight_ho, dbias_o, dh0, da, z, dz,
-                      states, h_read, dh_read, packed_hh, packed_ih, x, weight, weight_ih,
+                      states, h_read, dh_read, packed_hh, packed_ih, chunk, x, weight, weight_ih,
                       weight_hh, bias_h, weight_ho, bias_o, batch_sizes, ends, f, f_out, loss,
                       last)
     return total
@@ -249,6 +251,7 @@ def train(
         floating[:, ::1] dh_read = scratch["dh_read"]
         floating[::1] packed_hh = scratch["packed_hh"]
         floating[::1] packed_ih = scratch["packed_ih"]
+        floating[::1] chunk = scratch["chunk"]
         floating[:, ::1] x = scratch["x"]
         floating[::1] weight = scratch["weight"]
         Py_ssize_t[::1] order = scratch["order"]
@@ -300,7 +303,7 @@ def train(
             states[:B, :] = 0
             total = shard(dweight_ih, dweight_hh, dbias_h, dweight_ho, dbias_o, dh0[:B],
                           da[:N], z[:R], dz[:R], states[:B + N], h_read_b, dh_read_b, packed_hh,
-                          packed_ih, x[:N], weight[:R], weight_ih, weight_hh, bias_h,
+                          packed_ih, chunk, x[:N], weight[:R], weight_ih, weight_hh, bias_h,
                           weight_ho, bias_o, batch_sizes[:T], ends[:B], f, f_out, loss, last)
             total += penalise(gradient, theta, n_weights, alpha, weight_sum)
 

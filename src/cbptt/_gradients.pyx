@@ -2,6 +2,7 @@
 
 from cython cimport floating
 
+from cbptt._activations cimport hidden_derivatives
 from cbptt._blas cimport gemm_tn, sum_rows
 from cbptt._elman cimport shift_states
 
@@ -13,6 +14,7 @@ cdef void five_derivatives(
     floating[:, ::1] dweight_ih,        # OUT   (M, D)
     floating[::1] dbias_h,              # OUT   (M,)
     floating[:, ::1] states,            # INOUT (B + N, M)  in: h0, then h; out: h_{t-1} of each row
+    floating[::1] chunk,                # scratch; empty: BLAS takes all products
     const floating[:, ::1] dz,          # IN    (R, K)  dL/da2
     const floating[:, ::1] da,          # IN    (N, M)  dL/da1
     const floating[:, ::1] h_read,      # IN    (R, M)  the states that the outputs read
@@ -22,13 +24,17 @@ cdef void five_derivatives(
     cdef floating[:, ::1] h_prev
 
     # forward: a2_t = W1 h_t + b1
-    gemm_tn(dweight_ho, dz, h_read)   # dL/dW1  = sum_t dz_t h_t'
-    sum_rows(dbias_o, dz)             # dL/db1  = sum_t dz_t
+    gemm_tn(dweight_ho, dz, h_read)       # dL/dW1  = sum_t dz_t h_t'
+    sum_rows(dbias_o, dz)                 # dL/db1  = sum_t dz_t
 
     shift_states(states, batch_sizes)
     h_prev = states[:x.shape[0]]
 
     # forward: a1_t = W0 x_t + W11 h_{t-1} + b0
-    gemm_tn(dweight_hh, da, h_prev)   # dL/dW11 = sum_t da_t h_{t-1}'
-    gemm_tn(dweight_ih, da, x)        # dL/dW0  = sum_t da_t x_t'
-    sum_rows(dbias_h, da)             # dL/db0  = sum_t da_t
+    if chunk.shape[0] > 0:
+        # the three lines below, together, while a chunk of rows is in cache
+        hidden_derivatives(dweight_hh, dweight_ih, dbias_h, chunk, da, h_prev, x)
+    else:
+        gemm_tn(dweight_hh, da, h_prev)   # dL/dW11 = sum_t da_t h_{t-1}'
+        gemm_tn(dweight_ih, da, x)        # dL/dW0  = sum_t da_t x_t'
+        sum_rows(dbias_h, da)             # dL/db0  = sum_t da_t

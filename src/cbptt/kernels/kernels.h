@@ -15,6 +15,11 @@
  *       a := f(a + h W11')         where p0 is NULL                      a INOUT
  *   backward_step(d, e, h, p, n, M, f)
  *       d := (d + e W11) * f'(a)   p: W11 packed, h = f(a)               d INOUT, e, h IN (n, M)
+ *
+ *   derivatives_scratch(M, D)      numbers of scratch that derivatives takes
+ *   derivatives(dhh, dih, db, s, da, h, x, N, M, D)
+ *       [dhh, dih, db] := da' [h, x, 1]    dhh OUT (M, M), dih OUT (M, D), db OUT (M,), s scratch,
+ *                                          da, h IN (N, M), x IN (N, D)
  */
 #ifndef CBPTT_KERNELS_H
 #define CBPTT_KERNELS_H
@@ -35,6 +40,9 @@ enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU };
                              const real *p0, ptrdiff_t n, ptrdiff_t M, ptrdiff_t D, int f);        \
         void (*backward_step)(real * d, const real *e, const real *h, const real *p, ptrdiff_t n,  \
                               ptrdiff_t M, int f);                                                 \
+        ptrdiff_t (*derivatives_scratch)(ptrdiff_t M, ptrdiff_t D);                                \
+        void (*derivatives)(real * dhh, real *dih, real *db, real *s, const real *da,              \
+                            const real *h, const real *x, ptrdiff_t N, ptrdiff_t M, ptrdiff_t D);  \
     }
 
 typedef CBPTT_TABLE(float) cbptt_table_f32;

@@ -20,4 +20,6 @@ const cbptt_table_f64 NAME(table) = {
     .pack = NAME(pack),
     .forward_step = NAME(forward_step),
     .backward_step = NAME(backward_step),
+    .derivatives_scratch = NAME(derivatives_scratch),
+    .derivatives = NAME(derivatives),
 };

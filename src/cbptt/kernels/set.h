@@ -15,5 +15,9 @@ void NAME(forward_step)(real *restrict a, const real *restrict h, const real *re
                         ptrdiff_t n, ptrdiff_t M, ptrdiff_t D, int f);
 void NAME(backward_step)(real *restrict d, const real *restrict e, const real *restrict h,
                          const real *restrict p, ptrdiff_t n, ptrdiff_t M, int f);
+ptrdiff_t NAME(derivatives_scratch)(ptrdiff_t M, ptrdiff_t D);
+void NAME(derivatives)(real *restrict dhh, real *restrict dih, real *restrict db,
+                       real *restrict scratch, const real *restrict da, const real *restrict h_prev,
+                       const real *restrict x, ptrdiff_t N, ptrdiff_t M, ptrdiff_t D);
 
 #endif

@@ -24,7 +24,8 @@ typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(rea
 #define TILES(P) TILE(1, P) TILE(2, P) TILE(3, P) TILE(4, P) TILE(5, P) TILE(6, P)
 TILES(1)
 TILES(2)
-TILES(3) TILES(4) TILES(5) TILES(6)
+TILES(3)
+TILES(4) TILES(5) TILES(6)
 
 #define FITS(R, P) (R * P * VECTORS <= REGISTERS ? tile_##R##_##P : NULL)
 #define ROW(R)     {FITS(R, 1), FITS(R, 2), FITS(R, 3), FITS(R, 4), FITS(R, 5), FITS(R, 6)}

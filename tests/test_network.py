@@ -220,13 +220,13 @@ SIZES = [
 ]
 
 
-@pytest.mark.parametrize("recurrence", ["packed", "blas"])
+@pytest.mark.parametrize("products", ["kernels", "blas"])
 @pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-12), ("float32", 1e-4)])
 @pytest.mark.parametrize(("D", "M", "K", "activation"), SIZES)
 def test_networks_of_every_size_are_those_of_the_reference(
-    D, M, K, activation, dtype, bound, recurrence, monkeypatch
+    D, M, K, activation, dtype, bound, products, monkeypatch
 ):
-    monkeypatch.setattr("cbptt.network.RECURRENCE", recurrence)
+    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
     # sequences of 1 to 19 steps: every number of rows up to 19 stands at some step
     lengths = range(1, 20)
     rng = np.random.default_rng(0)

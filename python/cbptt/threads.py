@@ -27,20 +27,39 @@ def blas_libraries() -> list[Any]:
     return [library for library in controllers if library.user_api == "blas"]
 
 
+def _is_openmp(library: Any) -> bool:
+    return getattr(library, "threading_layer", None) == "openmp"
+
+
+def _set_num_threads(library: Any, n_threads: int) -> None:
+    """Set the limit from whatever thread.
+
+    threadpoolctl 3.8 lets one thread at a time control OpenBLAS and silently ignores the others;
+    what `one_blas_thread` counts needs no such owner, so it goes to the setter below.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Limit every BLAS of the process to one thread; the last to leave restores what was.
 
     Entering is counted under a lock, so that callers in several threads neither restore too early
-    nor leave the limit behind.
+    nor leave the limit behind. A BLAS on OpenMP has a limit for each calling thread, which is set
+    and restored there.
     """
     global _depth
     libraries = blas_libraries()
+    own = [library for library in libraries if _is_openmp(library)]
+    shared = [library for library in libraries if not _is_openmp(library)]
+    own_before = [library.get_num_threads() for library in own]
+    for library in own:
+        _set_num_threads(library, 1)
     with _lock:
         if _depth == 0:
-            _before[:] = [library.get_num_threads() for library in libraries]
-            for library in libraries:
-                library.set_num_threads(1)
+            _before[:] = [library.get_num_threads() for library in shared]
+            for library in shared:
+                _set_num_threads(library, 1)
         _depth += 1
     try:
         yield
@@ -48,5 +67,7 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _depth -= 1
             if _depth == 0:
-                for library, n_threads in zip(libraries, _before, strict=True):
-                    library.set_num_threads(n_threads)
+                for library, n_threads in zip(shared, _before, strict=True):
+                    _set_num_threads(library, n_threads)
+        for library, n_threads in zip(own, own_before, strict=True):
+            _set_num_threads(library, n_threads)

@@ -27,13 +27,15 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
 
 
 def seconds(function: Callable[[], object], at_least: float) -> float:
-    """Seconds per call, over as many calls as take `at_least` seconds."""
-    n_calls = 0
-    started = time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < at_least or n_calls == 0:
+    """Return the median of the times of single calls, over `at_least` seconds of calls."""
+    durations: list[float] = []
+    started = now = time.perf_counter()
+    while not durations or now - started < at_least:
+        before = now
         function()
-        n_calls += 1
-    return elapsed / n_calls
+        now = time.perf_counter()
+        durations.append(now - before)
+    return statistics.median(durations)
 
 
 def product_peak(dtype: str) -> Callable[[], float]:

@@ -12,8 +12,8 @@ import pytest
 from mpmath import mp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cbptt import _activations, reference
-from cbptt._activations import evaluate, evaluate_derivative
+from cbptt import _kernels, reference
+from cbptt._kernels import evaluate, evaluate_derivative
 
 # Largest errors allowed. A walk over every float32 that matters gave 2.828, 2.559 and 1.105; twelve
 # million float64 of each kind gave 3.216, 2.523 and 1.088.
@@ -290,17 +290,17 @@ def test_the_other_instruction_sets_keep_the_claims_about_functions_and_products
 
 @pytest.mark.parametrize("isa", RUNNING)
 def test_an_instruction_set_can_be_chosen(isa):
-    code = "from cbptt import _activations; print(_activations.instruction_set())"
+    code = "from cbptt import _kernels; print(_kernels.instruction_set())"
     assert run_python("-c", code, isa=isa).stdout.split()[-1] == isa
 
 
 @pytest.mark.parametrize("isa", [*LACKING, "mmx"])
 def test_an_instruction_set_that_does_not_run_here_is_an_import_error(isa):
-    result = run_python("-c", "import cbptt._activations", isa=isa)
+    result = run_python("-c", "import cbptt._kernels", isa=isa)
     assert result.returncode == 1
     assert f"ImportError: CBPTT_ISA='{isa}' was not compiled in or does not run" in result.stderr
 
 
 def test_the_widest_instruction_set_is_taken_unless_one_is_chosen():
     expected = os.environ.get("CBPTT_ISA") or RUNNING[-1]
-    assert _activations.instruction_set() == expected
+    assert _kernels.instruction_set() == expected

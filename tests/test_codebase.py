@@ -45,7 +45,7 @@ ROOMS = {
     "persistence": {FACE, "network", "parameters"},
     "interop": {FACE, "network", "parameters"},
     "datasets": {"sequences"},
-    "config": {FACE, "threads", "_activations"},
+    "config": {FACE, "threads", "_kernels"},
     "displays": set(),
     "reference": set(),
     "__main__": COMPILED | FLAT | {FACE, "network", "estimators", "persistence", "datasets"}
@@ -65,13 +65,13 @@ INSIDE_FUNCTIONS = {
 
 # The compiled modules, by their cimports.
 CORES = {
-    "_activations": set(),
+    "_kernels": set(),
     "_blas": set(),
     "_packing": set(),
     "_optimizers": set(),
-    "_losses": {"_activations"},
-    "_gradients": {"_blas", "_elman"},
-    "_elman": {"_activations", "_blas"},
+    "_losses": {"_kernels"},
+    "_gradients": {"_blas", "_elman", "_kernels"},
+    "_elman": {"_kernels", "_blas"},
     "_bptt": {"_blas", "_elman", "_gradients", "_losses", "_optimizers", "_packing"},
 }
 
@@ -308,7 +308,7 @@ def test_a_stub_tells_the_names_that_its_module_has(name: str) -> None:
 
 def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
     assert {name for name in COMPILED if stub_of(name)[0]} == {
-        "_activations",
+        "_kernels",
         "_packing",
         "_losses",
         "_optimizers",

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
 from cbptt import reference
-from cbptt._activations import FUNCTIONS
+from cbptt._kernels import FUNCTIONS
 from cbptt._losses import LOSSES, evaluate, evaluate_output
 from cbptt.losses import PAIRS
 

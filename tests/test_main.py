@@ -12,7 +12,7 @@ from importlib import metadata
 import pytest
 
 import cbptt.__main__ as command_line
-from cbptt._activations import instruction_set
+from cbptt._kernels import instruction_set
 from cbptt.config import versions
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cbptt
-from cbptt._activations import instruction_set
+from cbptt._kernels import instruction_set
 from cbptt.threads import blas_libraries
 
 __all__ = ["show_versions", "versions"]

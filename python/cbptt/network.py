@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt import _bptt
-from cbptt._activations import FUNCTIONS, chunk_size, packed_size
+from cbptt._kernels import FUNCTIONS, chunk_size, packed_size
 from cbptt._losses import LOSSES, evaluate, evaluate_output
 from cbptt.losses import (
     ACTIVATIONS,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt import _bptt
-from cbptt._activations import FUNCTIONS
+from cbptt._kernels import FUNCTIONS
 from cbptt._losses import LOSSES
 from cbptt.losses import Targets
 from cbptt.network import RNN, kernel_scratch

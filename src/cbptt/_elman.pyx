@@ -8,7 +8,7 @@ batch_sizes[t] of step t - 1.
 from cython cimport floating
 from libc.string cimport memmove
 
-from cbptt._activations cimport (
+from cbptt._kernels cimport (
     activate, backward_step, forward_step, pack_matrix, times_derivative
 )
 from cbptt._blas cimport fill_rows, gemm, gemm_nt

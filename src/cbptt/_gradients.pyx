@@ -2,7 +2,7 @@
 
 from cython cimport floating
 
-from cbptt._activations cimport hidden_derivatives
+from cbptt._kernels cimport hidden_derivatives
 from cbptt._blas cimport gemm_tn, sum_rows
 from cbptt._elman cimport shift_states
 

@@ -9,7 +9,7 @@ neither divides by h2 nor cancels, so it stays exact where h2 underflows.
 from cython cimport floating
 from libc.math cimport exp, fabs, log, log1p
 
-from cbptt._activations cimport (
+from cbptt._kernels cimport (
     IDENTITY, LOGISTIC, SOFTMAX, activate, exponential, times_derivative
 )
 

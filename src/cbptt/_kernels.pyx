@@ -1,4 +1,8 @@
-"""Elementwise functions and their derivatives, dispatched to the kernels for this processor."""
+"""The plain C kernels, dispatched to the instruction set of this processor.
+
+Elementwise functions and their derivatives, the step of each recurrence, and the three derivatives
+of the hidden layer. One table of them is chosen on import.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Elementwise functions and their derivatives, on blocks of memory."""
+"""The plain C kernels: elementwise functions, recurrent steps, hidden derivatives."""
 
 from cython cimport floating
 

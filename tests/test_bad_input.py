@@ -339,9 +339,10 @@ def test_targets_too_large_for_the_precision_are_refused(
 @pytest.mark.parametrize(
     ("estimator", "y", "error", "item", "expectation"),
     [
-        (RNNClassifier, [0, 1], ValueError, r"\[2, 3\]", "inconsistent numbers of samples"),
-        (RNNRegressor, [0, 1], ValueError, r"\[2, 3\]", "inconsistent numbers of samples"),
-        (RNNClassifier, list("aab"), ValueError, r"'a'", "Mix of label input types"),
+        (RNNClassifier, [0, 1], ValueError, "2 targets in y for 3 sequences", PER_SEQUENCE),
+        (RNNRegressor, [0, 1], ValueError, "2 targets in y for 3 sequences", PER_SEQUENCE),
+        # in scikit-learn's words, which differ from version to version
+        (RNNClassifier, list("aab"), ValueError, "'a'|string", "type"),
         (RNNSequenceClassifier, STEP_LABELS[:2], ValueError, "y with 2 sequences", PER_STEP),
         (RNNSequenceRegressor, STEP_LABELS[:2], ValueError, "y with 2 sequences", PER_STEP),
         (RNNSequenceClassifier, None, TypeError, "y of type NoneType", "expected a list"),
@@ -640,9 +641,9 @@ def test_bad_weights_of_sequences_are_refused(
 @pytest.mark.parametrize(
     ("weight", "item", "expectation"),
     [
-        ([1, 1], r"\[3, 3, 2\]", "inconsistent numbers of samples"),
-        ([1, 1, np.nan], "sample_weight", "NaN"),
-        (np.ones((3, 2)), "2D array", "1D array of length 3"),
+        ([1, 1], "2 weights in sample_weight for 3 sequences", ONE_WEIGHT),
+        ([1, 1, np.nan], r"sample_weight\[2\]", "finite"),
+        (np.ones((3, 2)), r"sample_weight .* shape \(3, 2\)", ONE_WEIGHT),
     ],
     ids=["too few", "NaN", "two columns"],
 )

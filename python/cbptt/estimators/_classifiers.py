@@ -46,6 +46,21 @@ class _SoftmaxRNN(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         output, sequences = self._outputs(X)
         return self.classes_[np.argmax(output, axis=1)], sequences
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy: the share of the targets whose class is told rightly.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+        y : classes, one per sequence or one per step, as in `fit`
+        sample_weight : (n,) per sequence, or one per target, default 1
+        """
+        classes, sequences = self._classes_of(X)
+        true = self._labels(y, sequences)
+        name = type(self).__name__
+        weights = flatten_weights(sample_weight, sequences, self._readout, caller=name)
+        return float(accuracy_score(true, classes, sample_weight=weights))
+
 
 @documented
 class RNNClassifier(_SoftmaxRNN):
@@ -180,17 +195,3 @@ class RNNSequenceClassifier(_SoftmaxRNN):
         """
         output, sequences = self._outputs(X)
         return steps_like(sequences, output)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the share of the steps whose class is told rightly.
-
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-        y : classes, one per step, as in `fit`
-        sample_weight : (n,) per sequence, or one per step, default 1
-        """
-        classes, sequences = self._classes_of(X)
-        true = self._labels(y, sequences)
-        weights = flatten_weights(sample_weight, sequences, "every", caller=type(self).__name__)
-        return float(accuracy_score(true, classes, sample_weight=weights))

@@ -32,6 +32,24 @@ class _LinearRNN(RegressorMixin, BaseRNN):  # type: ignore[misc]
         output, sequences = self._outputs(X)
         return (output[:, 0] if self._flat_targets else output), sequences
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R^2 over all targets, averaged over outputs.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+        y : targets, one per sequence or one per step, as in `fit`
+        sample_weight : (n,) per sequence, or one per target, default 1
+            Where it is 0 the target is not read.
+        """
+        predictions, sequences = self._predictions(X)
+        name, readout = type(self).__name__, self._readout
+        true = flatten_targets(y, sequences, readout, name="y", caller=name)
+        weights = flatten_weights(sample_weight, sequences, readout, caller=name)
+        self.network_.check_targets(true, weights, sequences, name="y", caller=name)
+        used = weights != 0
+        return float(r2_score(true[used], predictions[used], sample_weight=weights[used]))
+
 
 @documented
 class RNNRegressor(_LinearRNN):
@@ -132,20 +150,3 @@ class RNNSequenceRegressor(_LinearRNN):
         """
         predictions, sequences = self._predictions(X)
         return steps_like(sequences, predictions)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination R^2 over all steps, averaged over outputs.
-
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-        y : targets, one per step, as in `fit`
-        sample_weight : (n,) per sequence, or one per step, default 1
-            Where it is 0 the target is not read.
-        """
-        predictions, sequences = self._predictions(X)
-        true = flatten_targets(y, sequences, "every", name="y", caller=type(self).__name__)
-        weights = flatten_weights(sample_weight, sequences, "every", caller=type(self).__name__)
-        self.network_.check_targets(true, weights, sequences, name="y", caller=type(self).__name__)
-        used = weights != 0
-        return float(r2_score(true[used], predictions[used], sample_weight=weights[used]))

@@ -314,3 +314,15 @@ def test_a_step_that_leaves_the_finite_numbers_is_told_by_its_epoch(dtype, make_
     epoch = trainer.epoch()
     assert np.isfinite([epoch.loss, epoch.grad_norm]).all()
     assert not epoch.finite
+
+
+def test_a_gradient_whose_square_overflows_takes_no_step(make_trainer):
+    # Adam's second moment would be infinite, and the entry would never move again.
+    net = make_net("last", "vectors", "float32")
+    X, _, _ = make_data("last", "vectors")
+    before = net.theta.copy()
+    far = np.full((len(X), K), 1e19)
+    trainer = make_trainer(net, X, far, Adam(), batch_size=len(X))
+    assert np.isfinite(net.loss_and_gradients(X, far)[1]["bias_o"]).all()
+    assert not trainer.epoch().finite
+    assert_array_equal(net.theta, before)

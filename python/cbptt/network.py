@@ -403,7 +403,8 @@ class RNN:
         -------
         loss : float
         gradients : dict
-            The parameters' names with arrays of their shapes; "h0" (n, M); "X" in X's form.
+            The parameters' names with arrays of their shapes; "h0" (n, M); "X" in X's form, with
+            (T_i, D) per sequence also where X has (T_i,).
         """
         shard, sequences = self._shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
@@ -418,7 +419,8 @@ class RNN:
 
         gradients: dict[str, Any] = dict(self.layout.views(result.gradient))
         gradients["h0"] = dh0
-        gradients["X"] = sequences.shape_like(_unpacked(dx, shard.packing.rows))
+        flat = _unpacked(dx, shard.packing.rows)
+        gradients["X"] = sequences.shape_like(flat[:, 0] if sequences.form == "2d" else flat)
         return result.loss_sum / divisor, gradients
 
     def derivatives(

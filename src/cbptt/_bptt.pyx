@@ -264,6 +264,7 @@ def train(
         Py_ssize_t batch, first, B, T, N, R, i, r
         Py_ssize_t n_clipped = 0, n_steps = 0
         double total, weight_sum, size
+        floating clipped
         double loss_sum_all = 0, weight_sum_all = 0, norm_sum = 0
         bint finite = True
 
@@ -307,8 +308,10 @@ def train(
                           weight_ho, bias_o, batch_sizes[:T], ends[:B], f, f_out, loss, last)
             total += penalise(gradient, theta, n_weights, alpha, weight_sum)
 
+            # Adam squares the gradient: where that overflows, its entries would never move again.
             size = norm(gradient)
-            finite = isfinite(total) and isfinite(size)
+            clipped = <floating> min(size, max_grad_norm)
+            finite = isfinite(total) and isfinite(size) and isfinite(clipped * clipped)
             if not finite:
                 break
             norm_sum += size

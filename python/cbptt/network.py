@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +31,7 @@ from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import one_blas_thread
 
-__all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
+__all__ = ["RNN", "Derivatives", "Forward", "Scratch", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
 
@@ -116,7 +117,7 @@ class Shard:
     target: Array
     weight: Array
 
-    @property
+    @cached_property
     def weight_sum(self) -> float:
         """The total weight, by which "mean" divides."""
         return float(self.weight.sum(dtype=np.float64))
@@ -139,6 +140,22 @@ class ShardResult:
     gradient: Array
     dh0: Array
     da: Array
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Memory that a batch is run in, asked for once and overwritten by each run.
+
+    Attributes
+    ----------
+    arrays : by name, with room for the largest batch: states (B + N, M), da (N, M), dh0 (B, M),
+        z and dz (R, K), h_read and dh_read (B, M) where only last steps are read, gradient (P,),
+        and what the kernels pack into.
+    gradients : views of gradient by the parameters' names.
+    """
+
+    arrays: dict[str, Array]
+    gradients: dict[str, Array]
 
 
 class RNN:
@@ -494,8 +511,15 @@ class RNN:
             errors[name] = float(difference / largest) if largest > 0 else 0.0
         return errors
 
-    def run(self, shard: Shard) -> ShardResult:
+    def run(self, shard: Shard, scratch: Scratch | None = None) -> ShardResult:
         """Run a packed batch forward and backward.
+
+        Parameters
+        ----------
+        shard : Shard
+        scratch : Scratch, default=None
+            From `scratch`, for at least as many sequences and rows; it is overwritten, and with it
+            the arrays of the result. By default it is asked for anew.
 
         Returns
         -------
@@ -503,34 +527,30 @@ class RNN:
             The loss and the gradient as plain sums over the shard's sequences: those of a batch
             are the sums of its shards'.
         """
-        B, N, M = shard.packing.n_sequences, shard.packing.n_rows, self.hidden_size
-        states = np.empty((B + N, M), self.dtype)
+        B, N = shard.packing.n_sequences, shard.packing.n_rows
+        if scratch is None:
+            scratch = self.scratch(B, N)
+        arrays = scratch.arrays
+        states, da, dh0 = arrays["states"][: B + N], arrays["da"][:N], arrays["dh0"][:B]
+        R = len(shard.target)
+        dz = arrays["dz"][:R]
+        dz[...] = shard.target
         states[:B] = shard.h0
-        da = np.empty((N, M), self.dtype)
-        dh0 = np.empty((B, M), self.dtype)
-        gradient = np.empty(self.layout.size, self.dtype)
-        z = np.empty(shard.target.shape, self.dtype)
-        dz = shard.target.copy()
-        if self._last:
-            h_read, dh_read = np.empty((B, M), self.dtype), np.empty((B, M), self.dtype)
-        else:
-            h_read, dh_read = states[B:], da
-        scratch = kernel_scratch(self.n_inputs, M, self.dtype)
         with one_blas_thread():
             loss_sum = _bptt.loss_and_gradients(
                 dh0,
                 da,
-                z,
+                arrays["z"][:R],
                 dz,
                 states,
-                h_read,
-                dh_read,
-                scratch["packed_hh"],
-                scratch["packed_ih"],
-                scratch["chunk"],
+                arrays["h_read"][:B] if self._last else states[B:],
+                arrays["dh_read"][:B] if self._last else da,
+                arrays["packed_hh"],
+                arrays["packed_ih"],
+                arrays["chunk"],
                 shard.x,
                 shard.weight,
-                self.layout.views(gradient),
+                scratch.gradients,
                 self._views,
                 shard.packing.batch_sizes,
                 shard.packing.ends,
@@ -539,7 +559,25 @@ class RNN:
                 LOSSES[self.loss_name],
                 self._last,
             )
-        return ShardResult(loss_sum, shard.weight_sum, gradient, dh0, da)
+        return ShardResult(loss_sum, shard.weight_sum, arrays["gradient"], dh0, da)
+
+    def scratch(self, n_sequences: int, n_rows: int) -> Scratch:
+        """Ask for the memory that batches of up to so many sequences and rows are run in."""
+        M, n_readouts = self.hidden_size, n_sequences if self._last else n_rows
+        n_gathered = n_sequences if self._last else 0
+        shapes = {
+            "states": (n_sequences + n_rows, M),
+            "da": (n_rows, M),
+            "dh0": (n_sequences, M),
+            "z": (n_readouts, self.n_outputs),
+            "dz": (n_readouts, self.n_outputs),
+            "h_read": (n_gathered, M),
+            "dh_read": (n_gathered, M),
+            "gradient": (self.layout.size,),
+        }
+        arrays = {name: np.empty(shape, self.dtype) for name, shape in shapes.items()}
+        arrays |= kernel_scratch(self.n_inputs, M, self.dtype)
+        return Scratch(arrays, self.layout.views(arrays["gradient"]))
 
     def shard(
         self, X: Any, Y: Any, sample_weight: Any = None, h0: ArrayLike | None = None

@@ -27,8 +27,15 @@ def blas_libraries() -> list[Any]:
     return [library for library in controllers if library.user_api == "blas"]
 
 
-def _is_openmp(library: Any) -> bool:
-    return getattr(library, "threading_layer", None) == "openmp"
+@cache
+def _by_owner() -> tuple[list[Any], list[Any]]:
+    """The libraries with a limit for each calling thread, and those with one for the process."""
+    own: list[Any] = []
+    shared: list[Any] = []
+    for library in blas_libraries():
+        is_openmp = getattr(library, "threading_layer", None) == "openmp"
+        (own if is_openmp else shared).append(library)
+    return own, shared
 
 
 def _set_num_threads(library: Any, n_threads: int) -> None:
@@ -49,9 +56,7 @@ def one_blas_thread() -> Iterator[None]:
     and restored there.
     """
     global _depth
-    libraries = blas_libraries()
-    own = [library for library in libraries if _is_openmp(library)]
-    shared = [library for library in libraries if not _is_openmp(library)]
+    own, shared = _by_owner()
     own_before = [library.get_num_threads() for library in own]
     for library in own:
         _set_num_threads(library, 1)

@@ -13,7 +13,7 @@ from cbptt import _bptt
 from cbptt._kernels import FUNCTIONS
 from cbptt._losses import LOSSES
 from cbptt.losses import Targets
-from cbptt.network import RNN, kernel_scratch
+from cbptt.network import RNN
 from cbptt.optimizers import Optimizer
 from cbptt.sequences import Sequences
 from cbptt.threads import one_blas_thread
@@ -84,36 +84,22 @@ class Trainer:
 
     def __post_init__(self) -> None:
         theta = self.network.theta
-        self._gradient = np.empty_like(theta)
         self._moments = np.zeros_like(theta), np.zeros_like(theta)
-        self._scratch = self._allocate()
         self._batches_per_call = 1
 
-    def _allocate(self) -> dict[str, NDArray[Any]]:
-        """Scratch for the largest mini-batch that can be drawn, asked for once."""
-        network, lengths = self.network, self.sequences.lengths
-        B = min(self.batch_size, len(lengths))
+        # for the largest mini-batch that can be drawn
+        lengths = self.sequences.lengths
+        B, T = min(self.batch_size, len(lengths)), int(lengths.max())
         N = int(np.sort(lengths)[-B:].sum())
-        T = int(lengths.max())
-        last = network.readout == "last"
-        R = B if last else N
-        sizes = {
-            "states": (B + N, network.hidden_size),
-            "da": (N, network.hidden_size),
-            "dh0": (B, network.hidden_size),
-            "z": (R, network.n_outputs),
-            "dz": (R, network.n_outputs),
-            "h_read": (B if last else 0, network.hidden_size),
-            "dh_read": (B if last else 0, network.hidden_size),
-            "x": (N, network.n_inputs),
-            "weight": (R,),
-        }
+        self._scratch = self.network.scratch(B, N)
+        n_readouts = len(self._scratch.arrays["dz"])
         indices = {"order": B, "batch_sizes": T, "rows": N, "ends": B, "places": T + 1}
-        scratch: dict[str, NDArray[Any]] = {
-            name: np.empty(shape, network.dtype) for name, shape in sizes.items()
+        self._arrays: dict[str, NDArray[Any]] = {
+            **self._scratch.arrays,
+            "x": np.empty((N, self.network.n_inputs), theta.dtype),
+            "weight": np.empty(n_readouts, theta.dtype),
+            **{name: np.empty(n, np.intp) for name, n in indices.items()},
         }
-        scratch |= kernel_scratch(network.n_inputs, network.hidden_size, network.dtype)
-        return scratch | {name: np.empty(n, np.intp) for name, n in indices.items()}
 
     def epoch(self) -> Epoch:
         """Pass over the data once."""
@@ -150,11 +136,11 @@ class Trainer:
         network, optimizer = self.network, self.optimizer
         sums = _bptt.train(
             network.theta,
-            self._gradient,
+            self._scratch.arrays["gradient"],
             *self._moments,
             dict(network.parameters),
-            network.layout.views(self._gradient),
-            self._scratch,
+            self._scratch.gradients,
+            self._arrays,
             self.sequences.values,
             self.sequences.offsets,
             self.targets.values,

@@ -6,10 +6,10 @@ batch_sizes[t] of step t - 1.
 """
 
 from cython cimport floating
-from libc.string cimport memmove
+from libc.string cimport memmove, memset
 
 from cbptt._kernels cimport (
-    activate, backward_step, forward_step, pack_matrix, times_derivative
+    IDENTITY, activate, backward_step, forward_step, pack_matrix, times_derivative
 )
 from cbptt._blas cimport fill_rows, gemm, gemm_nt
 
@@ -103,7 +103,11 @@ cdef void elman_backward(
         n_alive_next = n_alive
 
     # forward: a_1 += W11 h_0
-    gemm(&dh0[0, 0], da_next, &weight_hh[0, 0], n_alive_next, M, M, False, False, <floating> 0)
+    if hh != NULL:
+        memset(&dh0[0, 0], 0, n_alive_next * M * sizeof(floating))
+        backward_step(&dh0[0, 0], da_next, <const floating*> NULL, hh, n_alive_next, M, IDENTITY)
+    else:
+        gemm(&dh0[0, 0], da_next, &weight_hh[0, 0], n_alive_next, M, M, False, False, <floating> 0)
 
 
 cdef void shift_states(

@@ -25,9 +25,11 @@ typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(rea
 TILES(1)
 TILES(2)
 TILES(3)
-TILES(4) TILES(5) TILES(6)
+TILES(4)
+TILES(5)
+TILES(6)
 
 #define FITS(R, P) (R * P * VECTORS <= REGISTERS ? tile_##R##_##P : NULL)
 #define ROW(R)     {FITS(R, 1), FITS(R, 2), FITS(R, 3), FITS(R, 4), FITS(R, 5), FITS(R, 6)}
-    cbptt_tile *const
-    NAME(tiles)[MAX_TILE][MAX_TILE] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
+cbptt_tile *const NAME(tiles)[MAX_TILE][MAX_TILE] = {ROW(1), ROW(2), ROW(3),
+                                                     ROW(4), ROW(5), ROW(6)};

@@ -785,3 +785,15 @@ def test_the_repr_tells_what_the_network_is(activation):
     again = eval(repr(net), {"RNN": cbptt.RNN})
     assert repr(again) == repr(net)
     assert again.activation == activation
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda: cbptt.RNN(2**31, 1, 1), f"n_inputs={2**31}"),
+        (lambda: cbptt.RNN(1, 1, 1).scratch(1, 2**31), f"a batch of {2**31} steps"),
+    ],
+)
+def test_sizes_beyond_the_integers_of_blas_are_refused_before_anything_is_asked_for(ask, what):
+    with pytest.raises(ValueError, match=rf"^RNN got {what}; BLAS takes at most 2147483647"):
+        ask()

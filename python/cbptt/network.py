@@ -229,6 +229,7 @@ class RNN:
         ):
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise ValueError(f"RNN got {name}={size!r}; expected an integer of at least 1.")
+            _check_blas_size(size, f"{name}={size}")
         for name, value, allowed in (
             ("activation", activation, ACTIVATIONS),
             ("output_activation", output_activation, OUTPUT_ACTIVATIONS),
@@ -563,6 +564,7 @@ class RNN:
 
     def scratch(self, n_sequences: int, n_rows: int) -> Scratch:
         """Ask for the memory that batches of up to so many sequences and rows are run in."""
+        _check_blas_size(n_rows, f"a batch of {n_rows} steps")
         M, n_readouts = self.hidden_size, n_sequences if self._last else n_rows
         n_gathered = n_sequences if self._last else 0
         shapes = {
@@ -589,6 +591,7 @@ class RNN:
 
     def _packed(self, sequences: Sequences, h0: ArrayLike | None) -> tuple[Packing, Array, Array]:
         """Return the layout of checked sequences, with x and h0 in it."""
+        _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
         packing = pack(sequences.offsets)
         x = sequences.values[packing.rows]
         shape = (len(sequences), self.hidden_size)
@@ -660,6 +663,14 @@ def _check_precision(dtype: DTypeLike) -> np.dtype[Any]:
     if precision not in (np.float32, np.float64):
         raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
     return precision.newbyteorder("=")
+
+
+def _check_blas_size(size: int, what: str) -> None:
+    """Refuse what a BLAS with 32-bit integers would misread."""
+    if size > 2**31 - 1:
+        raise ValueError(
+            f"RNN got {what}; BLAS takes at most {2**31 - 1} in a dimension. Pass fewer at a time."
+        )
 
 
 def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:

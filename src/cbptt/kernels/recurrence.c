@@ -31,13 +31,15 @@ void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t
     for (ptrdiff_t j = 0; j < M; j += PANEL) {
         const ptrdiff_t width = M - j < PANEL ? M - j : PANEL;
         for (ptrdiff_t k = 0; k < K; k++, p += PANEL) {
-            if (transpose)
-                for (ptrdiff_t c = 0; c < width; c++)
+            if (width < PANEL) {
+                for (ptrdiff_t c = 0; c < PANEL; c++)
+                    p[c] = c >= width ? 0 : transpose ? w[(j + c) * K + k] : w[k * M + j + c];
+            } else if (transpose) {
+                for (ptrdiff_t c = 0; c < PANEL; c++)
                     p[c] = w[(j + c) * K + k];
-            else
-                memcpy(p, w + k * M + j, (size_t)width * sizeof(real));
-            for (ptrdiff_t c = width; c < PANEL; c++)
-                p[c] = 0;
+            } else {
+                memcpy(p, w + k * M + j, 64);
+            }
         }
     }
 }

@@ -797,3 +797,23 @@ def test_the_repr_tells_what_the_network_is(activation):
 def test_sizes_beyond_the_integers_of_blas_are_refused_before_anything_is_asked_for(ask, what):
     with pytest.raises(ValueError, match=rf"^RNN got {what}; BLAS takes at most 2147483647"):
         ask()
+
+
+@pytest.mark.parametrize("readout", ["every", "last"])
+def test_a_batch_run_in_larger_and_used_scratch_gives_the_same_bits(readout):
+    net = cbptt.RNN(2, 5, 3, readout=readout, random_state=0)
+    X = [np.full((T, 2), 0.1 * T) for T in (3, 1, 4)]
+    Y = [np.ones((T, 3)) for T in (3, 1, 4)] if readout == "every" else np.ones((3, 3))
+    shard, scratch = net.shard(X, Y), net.scratch(7, 40)
+    for array in scratch.arrays.values():
+        array[...] = np.nan
+    fresh, reused = net.run(shard), net.run(shard, scratch)
+    assert_array_equal(reused.gradient, fresh.gradient)
+    assert_array_equal(reused.dh0, fresh.dh0)
+    assert reused.loss_sum == fresh.loss_sum
+
+    output = np.empty_like(shard.target)
+    read = shard.packing.order if readout == "last" else shard.packing.rows
+    output[read] = net.run_forward(shard, scratch)
+    expected = net.forward(X).output
+    assert_array_equal(output, expected if readout == "last" else np.concatenate(expected))

@@ -310,21 +310,30 @@ class RNN:
     def _last(self) -> bool:
         return self.readout == "last"
 
-    def _forward(self, packing: Packing, x: Array, h0: Array) -> tuple[Array, Array]:
+    def _forward(
+        self, packing: Packing, x: Array, h0: Array, scratch: Scratch | None = None
+    ) -> tuple[Array, Array]:
         """Return states (B + N, M), h0 in front of h, and a2 (R, K)."""
         B, N, M = packing.n_sequences, packing.n_rows, self.hidden_size
-        states = np.empty((B + N, M), self.dtype)
+        R = B if self._last else N
+        if scratch is None:
+            arrays = {
+                "states": np.empty((B + N, M), self.dtype),
+                "h_read": np.empty((B if self._last else 0, M), self.dtype),
+                "z": np.empty((R, self.n_outputs), self.dtype),
+                **kernel_scratch(self.n_inputs, M, self.dtype),
+            }
+        else:
+            arrays = scratch.arrays
+        states, z = arrays["states"][: B + N], arrays["z"][:R]
         states[:B] = h0
-        h_read = np.empty((B, M), self.dtype) if self._last else states[B:]
-        z = np.empty((len(h_read), self.n_outputs), self.dtype)
-        scratch = kernel_scratch(self.n_inputs, M, self.dtype)
         with one_blas_thread():
             _bptt.forward(
                 states,
-                h_read,
+                arrays["h_read"][:B] if self._last else states[B:],
                 z,
-                scratch["packed_hh"],
-                scratch["packed_ih"],
+                arrays["packed_hh"],
+                arrays["packed_ih"],
                 x,
                 self._views,
                 packing.batch_sizes,
@@ -561,6 +570,17 @@ class RNN:
                 self._last,
             )
         return ShardResult(loss_sum, shard.weight_sum, arrays["gradient"], dh0, da)
+
+    def run_forward(self, shard: Shard, scratch: Scratch | None = None) -> Array:
+        """Run a packed batch forward only; scratch as in `run`.
+
+        Returns
+        -------
+        output : (R, K) h2, in the order of the packing
+        """
+        _, z = self._forward(shard.packing, shard.x, shard.h0, scratch)
+        evaluate_output(z, FUNCTIONS[self.output_activation])
+        return z
 
     def scratch(self, n_sequences: int, n_rows: int) -> Scratch:
         """Ask for the memory that batches of up to so many sequences and rows are run in."""

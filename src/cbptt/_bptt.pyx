@@ -221,7 +221,7 @@ def train(
 
     theta, gradient, moment_1, moment_2 : (P,); parameters and gradients are their named views.
     values : (steps, D) with offsets (n + 1,); targets : (steps, K) or (n, K), or labels in their
-    place with targets empty; weights : one per target. scratch : see training.Scratch.
+    place with targets empty; weights : one per target. scratch : see network.Scratch.
     step : the number of steps taken before.
 
     Returns

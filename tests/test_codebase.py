@@ -27,15 +27,15 @@ CORE = ROOT / "src" / "cbptt"
 
 FACE = "the package's face"
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
-FLAT = {"sequences", "threads", "packing", "parameters", "losses", "optimizers"}
+FLAT = {"sequences", "threads", "scratch", "parameters", "losses", "optimizers"}
 
 # Room to the rooms that it may import; "estimators" stands for every module in estimators/.
 ROOMS = {
     FACE: set(),
     "sequences": set(),
-    "threads": set(),
+    "threads": {"_team"},
     "optimizers": COMPILED,
-    "packing": COMPILED,
+    "scratch": COMPILED,
     "parameters": {"threads"},
     "losses": COMPILED | {"sequences"},
     "network": COMPILED | FLAT,
@@ -70,9 +70,11 @@ CORES = {
     "_packing": set(),
     "_optimizers": set(),
     "_losses": {"_kernels"},
-    "_gradients": {"_blas", "_elman", "_kernels"},
+    "_gradients": {"_blas", "_kernels"},
     "_elman": {"_kernels", "_blas"},
-    "_bptt": {"_blas", "_elman", "_gradients", "_losses", "_optimizers", "_packing"},
+    "_team": set(),
+    "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
+    | {"_team"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -278,17 +280,19 @@ def test_an_unknown_name_is_an_attribute_error_that_tells_it() -> None:
 # ---- stubs --------------------------------------------------------------------------------------
 
 
-def stub_of(name: str) -> tuple[dict[str, list[str]], set[str]]:
-    """Functions with the names of their parameters, and the other names, of a stub."""
-    functions, names = {}, set()
+def stub_of(name: str) -> tuple[dict[str, list[str]], set[str], set[str]]:
+    """Functions with the names of their parameters, classes, and the other names, of a stub."""
+    functions, classes, names = {}, set(), set()
     for node in ast.parse((PACKAGE / f"{name}.pyi").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             arguments = node.args
             parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
             functions[node.name] = [parameter.arg for parameter in parameters]
+        elif isinstance(node, ast.ClassDef):
+            classes.add(node.name)
         elif isinstance(node, ast.AnnAssign):
             names.add(ast.unparse(node.target))
-    return functions, names
+    return functions, classes, names
 
 
 @pytest.mark.parametrize("name", sorted(COMPILED))
@@ -299,8 +303,9 @@ def test_a_stub_tells_the_names_that_its_module_has(name: str) -> None:
         for key, value in vars(module).items()
         if not key.startswith("_") and not isinstance(value, ModuleType)
     }
-    functions, names = stub_of(name)
-    assert {key for key, value in public.items() if callable(value)} == set(functions)
+    functions, classes, names = stub_of(name)
+    assert {key for key, value in public.items() if isinstance(value, type)} == classes
+    assert {key for key, value in public.items() if callable(value)} == {*functions, *classes}
     assert {key for key, value in public.items() if not callable(value)} == names
     for key, parameters in functions.items():
         assert list(inspect.signature(public[key]).parameters) == parameters
@@ -312,6 +317,7 @@ def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
         "_packing",
         "_losses",
         "_optimizers",
+        "_team",
         "_bptt",
     }
 

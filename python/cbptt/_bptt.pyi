@@ -2,77 +2,84 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from cbptt._team import Team
 
 SOLVERS: dict[str, int]
 
+@disjoint_base
+class Network:
+    packed_size: int
+    sums_size: int
+    def __init__(
+        self,
+        D: int,
+        M: int,
+        K: int,
+        places: dict[str, int],
+        f: int,
+        f_out: int,
+        loss: int,
+        last: bool,
+        itemsize: int,
+        own: bool,
+    ) -> None: ...
+
+@disjoint_base
+class Plan:
+    n_parts: int
+    block_size: int
+    index_size: int
+    order_size: int
+    def __init__(
+        self, net: Network, lengths: NDArray[np.intp], batch_size: int, keeps_states: bool
+    ) -> None: ...
+
 def forward(
-    states: NDArray[np.floating],
-    h_read: NDArray[np.floating],
-    z: NDArray[np.floating],
-    packed_hh: NDArray[np.floating],
-    packed_ih: NDArray[np.floating],
-    x: NDArray[np.floating],
-    parameters: dict[str, NDArray[np.floating]],
-    batch_sizes: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    f: int,
-    last: bool,
-) -> None: ...
-def loss_and_gradients(
-    dh0: NDArray[np.floating],
-    da: NDArray[np.floating],
-    z: NDArray[np.floating],
-    dz: NDArray[np.floating],
-    states: NDArray[np.floating],
-    h_read: NDArray[np.floating],
-    dh_read: NDArray[np.floating],
-    packed_hh: NDArray[np.floating],
-    packed_ih: NDArray[np.floating],
-    chunk: NDArray[np.floating],
-    x: NDArray[np.floating],
-    weight: NDArray[np.floating],
-    gradients: dict[str, NDArray[np.floating]],
-    parameters: dict[str, NDArray[np.floating]],
-    batch_sizes: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    f: int,
-    f_out: int,
-    loss: int,
-    last: bool,
-) -> float: ...
-def input_gradient(
-    dx: NDArray[np.floating],
-    da: NDArray[np.floating],
-    weight_ih: NDArray[np.floating],
-) -> None: ...
-def train(
-    theta: NDArray[np.floating],
-    gradient: NDArray[np.floating],
-    moment_1: NDArray[np.floating],
-    moment_2: NDArray[np.floating],
-    parameters: dict[str, NDArray[np.floating]],
-    gradients: dict[str, NDArray[np.floating]],
+    team: Team,
+    thread: int,
+    net: Network,
+    plan: Plan,
     scratch: dict[str, NDArray[Any]],
+    hidden: NDArray[np.floating],
+    outputs: NDArray[np.floating],
+    final: NDArray[np.floating],
+    theta: NDArray[np.floating],
     values: NDArray[np.floating],
     offsets: NDArray[np.intp],
+    h0: NDArray[np.floating],
+    sequences: NDArray[np.intp],
+    activated: bool,
+) -> None: ...
+def train(
+    team: Team,
+    thread: int,
+    net: Network,
+    plan: Plan,
+    scratch: dict[str, NDArray[Any]],
+    theta: NDArray[np.floating],
+    moment_1: NDArray[np.floating],
+    moment_2: NDArray[np.floating],
+    dh0: NDArray[np.floating],
+    dx: NDArray[np.floating],
+    values: NDArray[np.floating],
+    offsets: NDArray[np.intp],
+    h0: NDArray[np.floating],
     targets: NDArray[np.floating],
     labels: NDArray[np.intp],
     weights: NDArray[np.floating],
     sequences: NDArray[np.intp],
     batch_size: int,
-    f: int,
-    f_out: int,
-    loss: int,
-    last: bool,
-    n_weights: int,
-    alpha: float,
-    max_grad_norm: float,
     solver: int,
-    learning_rate: float,
-    momentum: float,
-    nesterov: bool,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-    step: int,
+    n_weights: int = 0,
+    alpha: float = 0,
+    max_grad_norm: float = 0,
+    learning_rate: float = 0,
+    momentum: float = 0,
+    nesterov: bool = False,
+    beta_1: float = 0,
+    beta_2: float = 0,
+    epsilon: float = 0,
+    step: int = 0,
 ) -> tuple[float, float, float, int, int, bool]: ...

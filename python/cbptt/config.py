@@ -10,7 +10,7 @@ from typing import Any
 
 import cbptt
 from cbptt._kernels import instruction_set
-from cbptt.threads import blas_libraries
+from cbptt.threads import blas_libraries, n_processors
 
 __all__ = ["show_versions", "versions"]
 
@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": platform.platform(),
         "processor": _processor(),
-        "cpus": str(_n_cpus()),
+        "cpus": str(n_processors()),
         "kernels": _kernels(),
         "blas": _blas(),
     }
@@ -59,12 +59,6 @@ def _processor() -> str:
         if key.strip() == "model name" and value.strip():
             return value.strip()
     return platform.processor() or platform.machine() or "unknown"
-
-
-def _n_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _kernels() -> str:

@@ -56,14 +56,13 @@ class Targets:
     values: NDArray[np.floating]
     weights: NDArray[np.floating]
 
-    def take(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Return the targets of some rows as dense vectors (len(rows), K)."""
+    def dense(self) -> NDArray[np.floating]:
+        """Return all targets as vectors (R, K), a copy."""
         if len(self.labels) == 0:
-            return np.ascontiguousarray(self.values[rows])
-        dense = np.zeros((len(rows), self.values.shape[1]), self.values.dtype)
-        labels = self.labels[rows]
-        labelled = np.flatnonzero(labels >= 0)
-        dense[labelled, labels[labelled]] = 1
+            return self.values.copy()
+        dense = np.zeros((len(self.labels), self.values.shape[1]), self.values.dtype)
+        labelled = np.flatnonzero(self.labels >= 0)
+        dense[labelled, self.labels[labelled]] = 1
         return dense
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt import _bptt
-from cbptt._kernels import FUNCTIONS, chunk_size, packed_size
-from cbptt._losses import LOSSES, evaluate, evaluate_output
+from cbptt._kernels import FUNCTIONS
+from cbptt._losses import LOSSES, evaluate
 from cbptt.losses import (
     ACTIVATIONS,
     OUTPUT_ACTIVATIONS,
@@ -26,12 +26,12 @@ from cbptt.losses import (
     flatten_targets,
     flatten_weights,
 )
-from cbptt.packing import Packing, pack
 from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
+from cbptt.scratch import Scratch, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
-from cbptt.threads import one_blas_thread
+from cbptt.threads import in_team, one_blas_thread
 
-__all__ = ["RNN", "Derivatives", "Forward", "Scratch", "Shard", "ShardResult"]
+__all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
 
@@ -40,26 +40,6 @@ Array = NDArray[np.floating]
 PRODUCTS = os.environ.get("CBPTT_PRODUCTS", "kernels")
 if PRODUCTS not in ("kernels", "blas"):
     raise ImportError(f"CBPTT_PRODUCTS={PRODUCTS!r} is unknown; set it to kernels or blas")
-
-# Up to so many inputs W0 x_t joins the recurrent product, step by step, while the states are in
-# cache; above, one product over all steps reads W0 once.
-MOST_INPUTS_FOLDED = 256
-# Up to so many hidden units the derivatives take chunks of rows; above, BLAS blocks them better.
-MOST_UNITS_CHUNKED = 384
-
-
-def kernel_scratch(n_inputs: int, hidden_size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
-    """Room that the package's own products work in; an empty one leaves its product to BLAS."""
-    single = dtype == np.float32
-    own = PRODUCTS == "kernels"
-    folds = own and n_inputs <= MOST_INPUTS_FOLDED
-    chunks = folds and hidden_size <= MOST_UNITS_CHUNKED
-    sizes = {
-        "packed_hh": packed_size(hidden_size, hidden_size, single) if own else 0,
-        "packed_ih": packed_size(n_inputs, hidden_size, single) if folds else 0,
-        "chunk": chunk_size(hidden_size, n_inputs, single) if chunks else 0,
-    }
-    return {name: np.empty(size, dtype) for name, size in sizes.items()}
 
 
 @dataclass(frozen=True)
@@ -100,27 +80,23 @@ class Derivatives:
 
 @dataclass(frozen=True)
 class Shard:
-    """A packed batch with its targets: what `RNN.run` takes.
+    """Sequences with their targets, checked: what `RNN.run` takes.
 
     Attributes
     ----------
-    packing : the layout of its rows.
-    x : (N, D) packed inputs.
-    h0 : (B, M) initial states, in the order of the packing.
-    target : (R, K) one row per readout; R = N with readout "every", B with "last".
-    weight : (R,) weight of each target; 0 marks a row without one.
+    sequences : n sequences.
+    targets : one for each step of theirs with readout "every", for each of them with "last".
+    h0 : (n, M) initial states, or (0, M) for zeros.
     """
 
-    packing: Packing
-    x: Array
+    sequences: Sequences
+    targets: Targets
     h0: Array
-    target: Array
-    weight: Array
 
     @cached_property
     def weight_sum(self) -> float:
         """The total weight, by which "mean" divides."""
-        return float(self.weight.sum(dtype=np.float64))
+        return float(self.targets.weights.sum(dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -131,31 +107,15 @@ class ShardResult:
     ----------
     loss_sum, weight_sum : floats.
     gradient : (P,) laid out like theta.
-    dh0 : (B, M) derivative by the initial states, in the order of the packing.
-    da : (N, M) dL/da1(t) of each packed row.
+    dh0 : (n, M) derivative by the initial states.
+    dx : (steps, D) derivative by the inputs; (0, D) where it was not asked for.
     """
 
     loss_sum: float
     weight_sum: float
     gradient: Array
     dh0: Array
-    da: Array
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """Memory that a batch is run in, asked for once and overwritten by each run.
-
-    Attributes
-    ----------
-    arrays : by name, with room for the largest batch: states (B + N, M), da (N, M), dh0 (B, M),
-        z and dz (R, K), h_read and dh_read (B, M) where only last steps are read, gradient (P,),
-        and what the kernels pack into.
-    gradients : views of gradient by the parameters' names.
-    """
-
-    arrays: dict[str, Array]
-    gradients: dict[str, Array]
+    dx: Array
 
 
 class RNN:
@@ -258,6 +218,18 @@ class RNN:
     def _set_theta(self, theta: Array) -> None:
         self._theta = theta
         self._views = self.layout.views(theta)
+        self._core = _bptt.Network(
+            self.n_inputs,
+            self.hidden_size,
+            self.n_outputs,
+            {name: offset for name, (offset, _) in self.layout.entries.items()},
+            FUNCTIONS[self.activation],
+            FUNCTIONS[self.output_activation],
+            LOSSES[self.loss_name],
+            self._last,
+            theta.itemsize,
+            PRODUCTS == "kernels",
+        )
 
     @property
     def theta(self) -> Array:
@@ -290,7 +262,7 @@ class RNN:
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_views"}
+        return {n: value for n, value in self.__dict__.items() if n not in ("_views", "_core")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -311,37 +283,47 @@ class RNN:
         return self.readout == "last"
 
     def _forward(
-        self, packing: Packing, x: Array, h0: Array, scratch: Scratch | None = None
-    ) -> tuple[Array, Array]:
-        """Return states (B + N, M), h0 in front of h, and a2 (R, K)."""
-        B, N, M = packing.n_sequences, packing.n_rows, self.hidden_size
-        R = B if self._last else N
+        self,
+        sequences: Sequences,
+        h0: Array,
+        *,
+        everything: bool = False,
+        activated: bool = True,
+        scratch: Scratch | None = None,
+        n_threads: int = 1,
+    ) -> tuple[Array, Array, Array]:
+        """Return hidden (steps, M), outputs (R, K) and final states (n, M), in X's order.
+
+        The first and the last are empty without `everything`. Without `activated` the outputs are
+        a2. No more than a chunk of a few hundred steps is kept beside them.
+        """
+        n, M = len(sequences), self.hidden_size
         if scratch is None:
-            arrays = {
-                "states": np.empty((B + N, M), self.dtype),
-                "h_read": np.empty((B if self._last else 0, M), self.dtype),
-                "z": np.empty((R, self.n_outputs), self.dtype),
-                **kernel_scratch(self.n_inputs, M, self.dtype),
-            }
-        else:
-            arrays = scratch.arrays
-        states, z = arrays["states"][: B + N], arrays["z"][:R]
-        states[:B] = h0
+            scratch = self._scratch(sequences.lengths, n, n_threads, backward=False)
+        hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
+        final = np.empty((n if everything else 0, M), self.dtype)
+        outputs = np.empty((n if self._last else sequences.n_steps, self.n_outputs), self.dtype)
         with one_blas_thread():
-            _bptt.forward(
-                states,
-                arrays["h_read"][:B] if self._last else states[B:],
-                z,
-                arrays["packed_hh"],
-                arrays["packed_ih"],
-                x,
-                self._views,
-                packing.batch_sizes,
-                packing.ends,
-                FUNCTIONS[self.activation],
-                self._last,
+            in_team(
+                scratch.n_threads,
+                lambda team, thread: _bptt.forward(
+                    team,
+                    thread,
+                    self._core,
+                    scratch.plan,
+                    scratch.arrays,
+                    hidden,
+                    outputs,
+                    final,
+                    self._theta,
+                    sequences.values,
+                    sequences.offsets,
+                    h0,
+                    np.arange(n),
+                    activated,
+                ),
             )
-        return states, z
+        return hidden, outputs, final
 
     def forward(self, X: Any, h0: ArrayLike | None = None) -> Forward:
         """Run the network over sequences.
@@ -361,24 +343,20 @@ class RNN:
         ValueError, TypeError
             Where X or h0 does not fit; the message names the item.
         """
-        sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
-        packing, x, h0 = self._packed(sequences, h0)
-        states, z = self._forward(packing, x, h0)
-        evaluate_output(z, FUNCTIONS[self.output_activation])
-        h = states[packing.n_sequences :]
-        output = _unpacked(z, packing.order if self._last else packing.rows)
+        sequences, states = self._checked(X, h0)
+        hidden, output, final = self._forward(sequences, states, everything=True)
         return Forward(
-            hidden=sequences.shape_like(_unpacked(h, packing.rows)),
+            hidden=sequences.shape_like(hidden),
             output=output if self._last else sequences.shape_like(output),
-            state=_unpacked(h[packing.ends], packing.order),
+            state=final,
         )
 
-    def outputs(self, sequences: Sequences) -> Array:
-        """Return h2 for checked sequences: (steps, K) with readout "every", (n, K) with "last"."""
-        packing, x, h0 = self._packed(sequences, None)
-        _, z = self._forward(packing, x, h0)
-        evaluate_output(z, FUNCTIONS[self.output_activation])
-        return _unpacked(z, packing.order if self._last else packing.rows)
+    def outputs(self, sequences: Sequences, n_threads: int = 1) -> Array:
+        """Return h2 for checked sequences: (steps, K) with readout "every", (n, K) with "last".
+
+        The memory for it grows with the outputs and not with the hidden states.
+        """
+        return self._forward(sequences, self._no_states, n_threads=n_threads)[1]
 
     # ---- loss and derivatives -----------------------------------------------------------------
 
@@ -408,11 +386,12 @@ class RNN:
         ValueError, TypeError
             Where an argument does not fit; the message names the item.
         """
-        shard, _ = self._shard(X, Y, sample_weight, h0)
+        shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
-        _, z = self._forward(shard.packing, shard.x, shard.h0)
+        _, z, _ = self._forward(shard.sequences, shard.h0, activated=False)
         f_out, loss = FUNCTIONS[self.output_activation], LOSSES[self.loss_name]
-        return evaluate(z, shard.target, shard.weight, f_out, loss, True) / divisor
+        targets = shard.targets
+        return evaluate(z, targets.dense(), targets.weights, f_out, loss, True) / divisor
 
     def loss_and_gradients(
         self,
@@ -433,21 +412,16 @@ class RNN:
             The parameters' names with arrays of their shapes; "h0" (n, M); "X" in X's form, with
             (T_i, D) per sequence also where X has (T_i,).
         """
-        shard, sequences = self._shard(X, Y, sample_weight, h0)
+        shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
-        result = self.run(shard)
-
-        dx = np.empty_like(shard.x)
-        with one_blas_thread():
-            _bptt.input_gradient(dx, result.da, self._views["weight_ih"])
-        dh0 = _unpacked(result.dh0, shard.packing.order)
-        for array in (result.gradient, dh0, dx):
+        result = self.run(shard, inputs=True)
+        for array in (result.gradient, result.dh0, result.dx):
             array /= divisor
 
         gradients: dict[str, Any] = dict(self.layout.views(result.gradient))
-        gradients["h0"] = dh0
-        flat = _unpacked(dx, shard.packing.rows)
-        gradients["X"] = sequences.shape_like(flat[:, 0] if sequences.form == "2d" else flat)
+        gradients["h0"] = result.dh0
+        dx = result.dx[:, 0] if shard.sequences.form == "2d" else result.dx
+        gradients["X"] = shard.sequences.shape_like(dx)
         return result.loss_sum / divisor, gradients
 
     def derivatives(
@@ -521,15 +495,26 @@ class RNN:
             errors[name] = float(difference / largest) if largest > 0 else 0.0
         return errors
 
-    def run(self, shard: Shard, scratch: Scratch | None = None) -> ShardResult:
-        """Run a packed batch forward and backward.
+    def run(
+        self,
+        shard: Shard,
+        scratch: Scratch | None = None,
+        n_threads: int = 1,
+        *,
+        inputs: bool = False,
+    ) -> ShardResult:
+        """Run sequences forward and backward.
 
         Parameters
         ----------
         shard : Shard
         scratch : Scratch, default=None
-            From `scratch`, for at least as many sequences and rows; it is overwritten, and with it
-            the arrays of the result. By default it is asked for anew.
+            From `scratch`, for sequences as many and as long, and for as many threads; it is
+            overwritten, and with it the gradient of the result. By default it is asked for anew.
+        n_threads : int, default=1
+            Threads that may take part; the result is the same bits for any number.
+        inputs : bool, default=False
+            Whether the derivative by the inputs is wanted.
 
         Returns
         -------
@@ -537,108 +522,119 @@ class RNN:
             The loss and the gradient as plain sums over the shard's sequences: those of a batch
             are the sums of its shards'.
         """
-        B, N = shard.packing.n_sequences, shard.packing.n_rows
+        sequences, targets = shard.sequences, shard.targets
+        n = len(sequences)
         if scratch is None:
-            scratch = self.scratch(B, N)
-        arrays = scratch.arrays
-        states, da, dh0 = arrays["states"][: B + N], arrays["da"][:N], arrays["dh0"][:B]
-        R = len(shard.target)
-        dz = arrays["dz"][:R]
-        dz[...] = shard.target
-        states[:B] = shard.h0
+            scratch = self.scratch(sequences.lengths, n_threads=n_threads)
+        dh0 = np.empty((n, self.hidden_size), self.dtype)
+        dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
+        none = np.empty(0, self.dtype)
+        everyone = np.arange(n)
         with one_blas_thread():
-            loss_sum = _bptt.loss_and_gradients(
-                dh0,
-                da,
-                arrays["z"][:R],
-                dz,
-                states,
-                arrays["h_read"][:B] if self._last else states[B:],
-                arrays["dh_read"][:B] if self._last else da,
-                arrays["packed_hh"],
-                arrays["packed_ih"],
-                arrays["chunk"],
-                shard.x,
-                shard.weight,
-                scratch.gradients,
-                self._views,
-                shard.packing.batch_sizes,
-                shard.packing.ends,
-                FUNCTIONS[self.activation],
-                FUNCTIONS[self.output_activation],
-                LOSSES[self.loss_name],
-                self._last,
+            loss_sum, *_ = in_team(
+                min(n_threads, scratch.n_threads),
+                lambda team, thread: _bptt.train(
+                    team,
+                    thread,
+                    self._core,
+                    scratch.plan,
+                    scratch.arrays,
+                    self._theta,
+                    none,
+                    none,
+                    dh0,
+                    dx,
+                    sequences.values,
+                    sequences.offsets,
+                    shard.h0,
+                    targets.values,
+                    targets.labels,
+                    targets.weights,
+                    everyone,
+                    n,
+                    _bptt.SOLVERS["none"],
+                ),
             )
-        return ShardResult(loss_sum, shard.weight_sum, arrays["gradient"], dh0, da)
+        return ShardResult(loss_sum, shard.weight_sum, scratch.gradient, dh0, dx)
 
-    def run_forward(self, shard: Shard, scratch: Scratch | None = None) -> Array:
-        """Run a packed batch forward only; scratch as in `run`.
+    def run_forward(
+        self, shard: Shard, scratch: Scratch | None = None, n_threads: int = 1
+    ) -> Array:
+        """Run sequences forward only, in memory from `forward_scratch`.
 
         Returns
         -------
-        output : (R, K) h2, in the order of the packing
+        output : h2, (steps, K) with readout "every", (n, K) with "last"
         """
-        _, z = self._forward(shard.packing, shard.x, shard.h0, scratch)
-        evaluate_output(z, FUNCTIONS[self.output_activation])
-        return z
+        return self._forward(shard.sequences, shard.h0, scratch=scratch, n_threads=n_threads)[1]
 
-    def scratch(self, n_sequences: int, n_rows: int) -> Scratch:
-        """Ask for the memory that batches of up to so many sequences and rows are run in."""
-        _check_blas_size(n_rows, f"a batch of {n_rows} steps")
-        M, n_readouts = self.hidden_size, n_sequences if self._last else n_rows
-        n_gathered = n_sequences if self._last else 0
-        shapes = {
-            "states": (n_sequences + n_rows, M),
-            "da": (n_rows, M),
-            "dh0": (n_sequences, M),
-            "z": (n_readouts, self.n_outputs),
-            "dz": (n_readouts, self.n_outputs),
-            "h_read": (n_gathered, M),
-            "dh_read": (n_gathered, M),
-            "gradient": (self.layout.size,),
-        }
-        arrays = {name: np.empty(shape, self.dtype) for name, shape in shapes.items()}
-        arrays |= kernel_scratch(self.n_inputs, M, self.dtype)
-        return Scratch(arrays, self.layout.views(arrays["gradient"]))
+    def scratch(
+        self, lengths: ArrayLike, batch_size: int | None = None, n_threads: int = 1
+    ) -> Scratch:
+        """Ask for the memory that batches are run in, forward and back.
+
+        Parameters
+        ----------
+        lengths : (n,) of the sequences that batches are drawn from
+        batch_size : the most sequences of a batch, default all
+        n_threads : threads that may take part
+        """
+        return self._scratch(lengths, batch_size, n_threads, backward=True)
+
+    def forward_scratch(self, lengths: ArrayLike, n_threads: int = 1) -> Scratch:
+        """Ask for the memory that sequences of these lengths are run forward in."""
+        return self._scratch(lengths, None, n_threads, backward=False)
+
+    def _scratch(
+        self, lengths: ArrayLike, batch_size: int | None, n_threads: int, *, backward: bool
+    ) -> Scratch:
+        lengths = np.asarray(lengths, np.intp)
+        n_steps = int(lengths.sum())
+        _check_blas_size(n_steps, f"X with {n_steps} steps in all")
+        return make_scratch(
+            self._core,
+            self.layout.size,
+            lengths,
+            min(len(lengths), batch_size or len(lengths)),
+            n_threads,
+            self.dtype,
+            backward=backward,
+        )
 
     def shard(
         self, X: Any, Y: Any, sample_weight: Any = None, h0: ArrayLike | None = None
     ) -> Shard:
-        """Check and pack sequences with their targets, for `run`. Parameters as in `loss`."""
-        return self._shard(X, Y, sample_weight, h0)[0]
-
-    # ---- the edge -----------------------------------------------------------------------------
-
-    def _packed(self, sequences: Sequences, h0: ArrayLike | None) -> tuple[Packing, Array, Array]:
-        """Return the layout of checked sequences, with x and h0 in it."""
-        _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
-        packing = pack(sequences.offsets)
-        x = sequences.values[packing.rows]
-        shape = (len(sequences), self.hidden_size)
-        if h0 is None:
-            return packing, x, np.zeros(shape, self.dtype)
-        expected = f"expected shape {shape}, one row of hidden_size values per sequence"
-        given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)
-        if given.shape != shape:
-            raise ValueError(f"RNN got h0 of shape {given.shape}; {expected}.")
-        with np.errstate(over="ignore"):
-            state = given.astype(self.dtype)
-        if not np.isfinite(state).all():
-            raise ValueError("RNN got NaN or infinity in h0; expected finite values.")
-        return packing, x, state[packing.order]
-
-    def _shard(
-        self, X: Any, Y: Any, sample_weight: Any, h0: ArrayLike | None
-    ) -> tuple[Shard, Sequences]:
-        sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
+        """Check sequences and their targets, for `run`. Parameters as in `loss`."""
+        sequences, states = self._checked(X, h0)
         targets = self.check_targets(
             flatten_targets(Y, sequences, self.readout, name="Y", caller="RNN"),
             flatten_weights(sample_weight, sequences, self.readout, caller="RNN"),
             sequences,
         )
-        packing, x, h0 = self._packed(sequences, h0)
-        read = packing.order if self._last else packing.rows
-        return Shard(packing, x, h0, targets.take(read), targets.weights[read]), sequences
+        return Shard(sequences, targets, states)
+
+    # ---- the edge -----------------------------------------------------------------------------
+
+    @property
+    def _no_states(self) -> Array:
+        """Initial states of 0, as the compiled code takes them."""
+        return np.empty((0, self.hidden_size), self.dtype)
+
+    def _checked(self, X: Any, h0: ArrayLike | None) -> tuple[Sequences, Array]:
+        """Return checked sequences and their initial states."""
+        sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
+        if h0 is None:
+            return sequences, self._no_states
+        shape = (len(sequences), self.hidden_size)
+        expected = f"expected shape {shape}, one row of hidden_size values per sequence"
+        given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)
+        if given.shape != shape:
+            raise ValueError(f"RNN got h0 of shape {given.shape}; {expected}.")
+        with np.errstate(over="ignore"):
+            states = np.ascontiguousarray(given, self.dtype)
+        if not np.isfinite(states).all():
+            raise ValueError("RNN got NaN or infinity in h0; expected finite values.")
+        return sequences, states
 
     def check_targets(
         self,
@@ -701,10 +697,3 @@ def _generator(random_state: int | np.random.Generator | None) -> np.random.Gene
             f"RNN got random_state={random_state!r}; expected None, an integer from 0 up, or a "
             f"numpy.random.Generator."
         ) from None
-
-
-def _unpacked(packed: Array, places: NDArray[np.intp]) -> Array:
-    """Put packed rows back where they came from: row r belongs to places[r]."""
-    flat = np.empty_like(packed)
-    flat[places] = packed
-    return flat

@@ -1,20 +1,81 @@
-"""BLAS at one thread while compiled code runs.
+"""Threads of our own, and BLAS at one while they run.
 
-A product that a BLAS splits over its threads is summed in an order that depends on their number,
-and so in its last bits do the results. Inside `one_blas_thread` every product has one thread.
+`in_team` lets several threads take part in one compiled call. A product that a BLAS splits over its
+threads is summed in an order that depends on their number, and so in its last bits do the results:
+inside `one_blas_thread` every product has one thread.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+from cbptt._team import Team
+
+__all__ = ["blas_libraries", "in_team", "n_processors", "one_blas_thread"]
+
+Result = TypeVar("Result")
 
 _lock = threading.Lock()
 _depth = 0
 _before: list[int] = []
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+def n_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_team(n_threads: int, function: Callable[[Team, int], Result]) -> Result:
+    """Call function(team, thread) in so many threads, the caller as thread 0; return its result.
+
+    The caller does not depend on the others: who comes too late finds the team closed. They come
+    from a pool that is kept, as starting a thread takes longer than a small batch; a fork leaves
+    them behind, and the child starts its own.
+    """
+    team = Team(n_threads)
+    if n_threads > 1:
+        pool = _helpers(n_threads - 1)
+        for thread in range(1, n_threads):
+            pool.submit(_take_part, function, team, thread)
+    try:
+        return function(team, 0)
+    finally:
+        team.close()
+
+
+def _take_part(function: Callable[[Team, int], Any], team: Team, thread: int) -> None:
+    with one_blas_thread():
+        function(team, thread)
+
+
+def _helpers(n: int) -> ThreadPoolExecutor:
+    """The pool, with n threads at least."""
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < n:
+            _pool, _pool_size = ThreadPoolExecutor(n, thread_name_prefix="cbptt"), n
+        return _pool
+
+
+def _after_fork() -> None:
+    """What the child of a fork has: none of the parent's threads, and no lock that they held."""
+    global _lock, _depth, _pool
+    _lock = threading.Lock()
+    _depth, _pool = 0, None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @cache

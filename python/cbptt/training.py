@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbptt import _bptt
-from cbptt._kernels import FUNCTIONS
-from cbptt._losses import LOSSES
 from cbptt.losses import Targets
 from cbptt.network import RNN
 from cbptt.optimizers import Optimizer
 from cbptt.sequences import Sequences
-from cbptt.threads import one_blas_thread
+from cbptt.threads import in_team, one_blas_thread
 
 __all__ = ["Epoch", "Trainer"]
 
@@ -69,6 +66,8 @@ class Trainer:
         Draw a new order of the sequences for each epoch.
     rng : numpy.random.Generator
         Source of the orders.
+    n_threads : int, default=1
+        Threads that may take part in a mini-batch; the results are the same bits for any number.
     """
 
     network: RNN
@@ -80,26 +79,18 @@ class Trainer:
     max_grad_norm: float
     shuffle: bool
     rng: np.random.Generator
+    n_threads: int = 1
     n_steps_taken: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         theta = self.network.theta
         self._moments = np.zeros_like(theta), np.zeros_like(theta)
+        self._nothing = np.empty((0, 0), theta.dtype)
         self._batches_per_call = 1
 
-        # for the largest mini-batch that can be drawn
-        lengths = self.sequences.lengths
-        B, T = min(self.batch_size, len(lengths)), int(lengths.max())
-        N = int(np.sort(lengths)[-B:].sum())
-        self._scratch = self.network.scratch(B, N)
-        n_readouts = len(self._scratch.arrays["dz"])
-        indices = {"order": B, "batch_sizes": T, "rows": N, "ends": B, "places": T + 1}
-        self._arrays: dict[str, NDArray[Any]] = {
-            **self._scratch.arrays,
-            "x": np.empty((N, self.network.n_inputs), theta.dtype),
-            "weight": np.empty(n_readouts, theta.dtype),
-            **{name: np.empty(n, np.intp) for name, n in indices.items()},
-        }
+        self._scratch = self.network.scratch(
+            self.sequences.lengths, self.batch_size, self.n_threads
+        )
 
     def epoch(self) -> Epoch:
         """Pass over the data once."""
@@ -133,36 +124,39 @@ class Trainer:
             self._batches_per_call = max(1, self._batches_per_call // 2)
 
     def _train(self, part: NDArray[np.intp]) -> tuple[float, float, float, int, int, bool]:
-        network, optimizer = self.network, self.optimizer
-        sums = _bptt.train(
-            network.theta,
-            self._scratch.arrays["gradient"],
-            *self._moments,
-            dict(network.parameters),
-            self._scratch.gradients,
-            self._arrays,
-            self.sequences.values,
-            self.sequences.offsets,
-            self.targets.values,
-            self.targets.labels,
-            self.targets.weights,
-            part,
-            self.batch_size,
-            FUNCTIONS[network.activation],
-            FUNCTIONS[network.output_activation],
-            LOSSES[network.loss_name],
-            network.readout == "last",
-            network.layout.n_weights,
-            self.alpha,
-            self.max_grad_norm,
-            _bptt.SOLVERS[optimizer.solver],
-            optimizer.learning_rate,
-            optimizer.momentum,
-            optimizer.nesterov,
-            optimizer.beta_1,
-            optimizer.beta_2,
-            optimizer.epsilon,
-            self.n_steps_taken,
+        network, optimizer, scratch = self.network, self.optimizer, self._scratch
+        sums = in_team(
+            scratch.n_threads,
+            lambda team, thread: _bptt.train(
+                team,
+                thread,
+                network._core,
+                scratch.plan,
+                scratch.arrays,
+                network.theta,
+                *self._moments,
+                self._nothing,
+                self._nothing,
+                self.sequences.values,
+                self.sequences.offsets,
+                self._nothing,
+                self.targets.values,
+                self.targets.labels,
+                self.targets.weights,
+                part,
+                self.batch_size,
+                _bptt.SOLVERS[optimizer.solver],
+                network.layout.n_weights,
+                self.alpha,
+                self.max_grad_norm,
+                optimizer.learning_rate,
+                optimizer.momentum,
+                optimizer.nesterov,
+                optimizer.beta_1,
+                optimizer.beta_2,
+                optimizer.epsilon,
+                self.n_steps_taken,
+            ),
         )
         self.n_steps_taken += sums[4]
         return sums

@@ -5,8 +5,11 @@ from cython cimport floating
 
 cdef void gemm(
     floating* c,        # INOUT (m, n)  C = op(A) op(B) + beta C
+    Py_ssize_t ldc,     # numbers from one row to the next, as lda and ldb
     const floating* a,  # IN    (m, k), or (k, m) where transpose_a
+    Py_ssize_t lda,
     const floating* b,  # IN    (k, n), or (n, k) where transpose_b
+    Py_ssize_t ldb,
     Py_ssize_t m,
     Py_ssize_t n,
     Py_ssize_t k,
@@ -15,31 +18,17 @@ cdef void gemm(
     floating beta,
 ) noexcept nogil
 
-cdef void gemm_nn(
-    floating[:, ::1] c,        # OUT (m, n)  C = A B
-    const floating[:, ::1] a,  # IN  (m, k)
-    const floating[:, ::1] b,  # IN  (k, n)
-) noexcept nogil
-
-cdef void gemm_nt(
-    floating[:, ::1] c,        # INOUT (m, n)  C = A B' + beta C
-    const floating[:, ::1] a,  # IN    (m, k)
-    const floating[:, ::1] b,  # IN    (n, k)
-    floating beta,
-) noexcept nogil
-
-cdef void gemm_tn(
-    floating[:, ::1] c,        # OUT (m, n)  C = A' B
-    const floating[:, ::1] a,  # IN  (k, m)
-    const floating[:, ::1] b,  # IN  (k, n)
-) noexcept nogil
-
 cdef void fill_rows(
-    floating[:, ::1] c,     # OUT (m, n)  every row of C = v
-    const floating[::1] v,  # IN  (n,)
+    floating* c,        # OUT (m, n)  every row of C = v
+    const floating* v,  # IN  (n,)
+    Py_ssize_t m,
+    Py_ssize_t n,
 ) noexcept nogil
 
-cdef void sum_rows(
-    floating[::1] v,           # OUT (n,)    v = sum of the rows of A
-    const floating[:, ::1] a,  # IN  (m, n)
+cdef void add_rows(
+    double* sums,       # INOUT (n,)  sums += the rows of A
+    const floating* a,  # IN    (m, n), rows lda apart
+    Py_ssize_t lda,
+    Py_ssize_t m,
+    Py_ssize_t n,
 ) noexcept nogil

@@ -59,8 +59,11 @@ cdef void* _routine(str name) except NULL:
 
 cdef void gemm(
     floating* c,        # INOUT (m, n)  C = op(A) op(B) + beta C
+    Py_ssize_t ldc,     # numbers from one row to the next, as lda and ldb
     const floating* a,  # IN    (m, k), or (k, m) where transpose_a
+    Py_ssize_t lda,
     const floating* b,  # IN    (k, n), or (n, k) where transpose_b
+    Py_ssize_t ldb,
     Py_ssize_t m,
     Py_ssize_t n,
     Py_ssize_t k,
@@ -74,74 +77,41 @@ cdef void gemm(
         char trans_a = c'T' if transpose_a else c'N'
         char trans_b = c'T' if transpose_b else c'N'
         int64_t rows = m, columns = n, inner = k
-        int64_t lda = m if transpose_a else k
-        int64_t ldb = k if transpose_b else n
+        int64_t ld_a = lda, ld_b = ldb, ld_c = ldc
         floating alpha = 1
     if m == 0 or n == 0:
         return
     if floating is float:
-        sgemm(&trans_b, &trans_a, &columns, &rows, &inner, &alpha, <floating*> b, &ldb,
-              <floating*> a, &lda, &beta, c, &columns)
+        sgemm(&trans_b, &trans_a, &columns, &rows, &inner, &alpha, <floating*> b, &ld_b,
+              <floating*> a, &ld_a, &beta, c, &ld_c)
     else:
-        dgemm(&trans_b, &trans_a, &columns, &rows, &inner, &alpha, <floating*> b, &ldb,
-              <floating*> a, &lda, &beta, c, &columns)
-
-
-cdef void gemm_nn(
-    floating[:, ::1] c,        # OUT (m, n)  C = A B
-    const floating[:, ::1] a,  # IN  (m, k)
-    const floating[:, ::1] b,  # IN  (k, n)
-) noexcept nogil:
-    gemm(&c[0, 0], &a[0, 0], &b[0, 0], c.shape[0], c.shape[1], a.shape[1], False, False, 0)
-
-
-cdef void gemm_nt(
-    floating[:, ::1] c,        # INOUT (m, n)  C = A B' + beta C
-    const floating[:, ::1] a,  # IN    (m, k)
-    const floating[:, ::1] b,  # IN    (n, k)
-    floating beta,
-) noexcept nogil:
-    gemm(&c[0, 0], &a[0, 0], &b[0, 0], c.shape[0], c.shape[1], a.shape[1], False, True, beta)
-
-
-cdef void gemm_tn(
-    floating[:, ::1] c,        # OUT (m, n)  C = A' B
-    const floating[:, ::1] a,  # IN  (k, m)
-    const floating[:, ::1] b,  # IN  (k, n)
-) noexcept nogil:
-    gemm(&c[0, 0], &a[0, 0], &b[0, 0], c.shape[0], c.shape[1], a.shape[0], True, False, 0)
+        dgemm(&trans_b, &trans_a, &columns, &rows, &inner, &alpha, <floating*> b, &ld_b,
+              <floating*> a, &ld_a, &beta, c, &ld_c)
 
 
 cdef void fill_rows(
-    floating[:, ::1] c,     # OUT (m, n)  every row of C = v
-    const floating[::1] v,  # IN  (n,)
+    floating* c,        # OUT (m, n)  every row of C = v
+    const floating* v,  # IN  (n,)
+    Py_ssize_t m,
+    Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t i
-    for i in range(c.shape[0]):
-        memcpy(&c[i, 0], &v[0], v.shape[0] * sizeof(floating))
+    for i in range(m):
+        memcpy(c + i * n, v, n * sizeof(floating))
 
 
-DEF COLUMNS = 64             # of a strip: its double sums stay in the first-level cache
-
-cdef void sum_rows(
-    floating[::1] v,           # OUT (n,)    v = sum of the rows of A
-    const floating[:, ::1] a,  # IN  (m, n)
+cdef void add_rows(
+    double* sums,       # INOUT (n,)  sums += the rows of A
+    const floating* a,  # IN    (m, n), rows lda apart
+    Py_ssize_t lda,
+    Py_ssize_t m,
+    Py_ssize_t n,
 ) noexcept nogil:
-    """Sums run in double for both precisions: a sum over many steps keeps its digits."""
-    cdef:
-        double sums[COLUMNS]
-        Py_ssize_t i, j, first, width
-        const floating* row
-    for first in range(0, v.shape[0], COLUMNS):
-        width = min(COLUMNS, v.shape[0] - first)
-        for j in range(width):
-            sums[j] = 0
-        for i in range(a.shape[0]):
-            row = &a[i, first]
-            for j in range(width):
-                sums[j] += row[j]
-        for j in range(width):
-            v[first + j] = <floating> sums[j]
+    """In double for both precisions: a sum over many steps keeps its digits."""
+    cdef Py_ssize_t i, j
+    for i in range(m):
+        for j in range(n):
+            sums[j] += a[i * lda + j]
 
 
 cdef _check_product(floating zero):
@@ -150,7 +120,7 @@ cdef _check_product(floating zero):
         floating[6] a = [1, 2, 3, 4, 5, 6]         # (2, 3)
         floating[6] b = [1, 0, 2, 1, 0, 3]         # (2, 3)
         floating[4] c = [1, 1, 1, 1]
-    gemm(c, a, b, 2, 2, 3, False, True, <floating> 2)
+    gemm(c, 2, a, 3, b, 3, 2, 2, 3, False, True, <floating> 2)
     if [c[0], c[1], c[2], c[3]] != [9, 12, 18, 24]:
         raise ImportError("the BLAS of scipy.linalg.cython_blas returns wrong products")
 

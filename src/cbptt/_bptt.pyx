@@ -1,317 +1,730 @@
 """The way of one mini-batch: forward, loss, backward, the five derivatives, and a step.
 
+A mini-batch is cut into shards of whole sequences, by a rule that does not know who computes them;
+a shard's loss and gradient are plain sums over its sequences, and those of the batch are the sums
+of its shards', in their order. So the result is the same bits for any number of threads.
+
+In a shard, only the forward recurrence walks through all steps at once. What follows takes chunks
+of steps, from the last one back, small enough to stay in cache: outputs and loss of the chunk, the
+backward recurrence, and its part of the five derivatives. Of a whole shard only h is kept.
+
 Everything below the boundary runs without the GIL on memory that Python owns.
 """
 
 from cython cimport floating
 from libc.math cimport isfinite
+from libc.string cimport memcpy, memset
 
-from cbptt._blas cimport fill_rows, gemm_nn, gemm_nt
+from cbptt._blas cimport fill_rows, gemm
 from cbptt._elman cimport elman_backward, elman_forward
-from cbptt._gradients cimport five_derivatives
-from cbptt._losses cimport loss_and_delta
+from cbptt._gradients cimport add_hidden_derivatives, add_output_derivatives
+from cbptt._kernels cimport (
+    IDENTITY, backward_step, flush_denormals, forward_step, pack_matrix, padded, restore_mode
+)
+from cbptt._losses cimport loss_and_delta, output
 from cbptt._optimizers cimport adam_step, norm, penalise, scale, sgd_step
-from cbptt._packing cimport gather_one_hot, gather_rows, pack, scatter_rows
+from cbptt._packing cimport (
+    gather_one_hot, gather_rows, longest, pack, scatter_rows, sort_by_length
+)
+from cbptt._team cimport Team
 
 
 cdef enum:
-    SGD, ADAM
+    NONE, SGD, ADAM
 
-SOLVERS = {"sgd": <int> SGD, "adam": <int> ADAM}
+cdef enum:
+    PACK, EACH_PART, SUM  # the phases of a batch; forward ends with the second
+
+SOLVERS = {"none": <int> NONE, "sgd": <int> SGD, "adam": <int> ADAM}
+
+cdef enum:
+    SIZE, PARTS, HEAD  # of batch_order: B, the parts it is cut into; where the sequences begin
+
+cdef:
+    # Rows of a chunk: a sum of products that long still adds up well, and a chunk's h and da stay
+    # in the second-level cache. BLAS, which takes over for large networks, wants longer sums.
+    Py_ssize_t CHUNK = 384, CHUNK_BLAS = 1024
+    # Up to so many units the kernels take all products; above, BLAS takes those that time does
+    # not couple. Inputs up to so many join the recurrent product step by step.
+    Py_ssize_t MOST_UNITS = 384, MOST_INPUTS = 256
+    # The cut into parts: at most so many, each of so many sequences and operations at least; where
+    # a batch has fewer sequences, two parts are worth as few as these.
+    Py_ssize_t MOST_PARTS = 8, PART_ROWS = 12, FEWEST_ROWS = 8
+    double PART_FLOPS = 5e7
+    # Sequences that prediction runs through the steps together.
+    Py_ssize_t GROUP = 64
+    # Entries of theta that are added up over the shards at a time.
+    Py_ssize_t SLICE = 1 << 16
+    Py_ssize_t MATRICES = 4    # that are packed one by one
 
 
-cdef void forward_pass(
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    floating[:, ::1] h_read,            # OUT   (R, M)  what the outputs read; or h itself
-    floating[:, ::1] z,                 # OUT   (R, K)  a2
-    floating[::1] packed_hh,            # scratch for the packed W11; or empty
-    floating[::1] packed_ih,            # scratch for the packed W0; or empty
-    const floating[:, ::1] x,           # IN    (N, D)
-    const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
-    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
-    const floating[::1] bias_h,         # IN    (M,)    b0
-    const floating[:, ::1] weight_ho,   # IN    (K, M)  W1
-    const floating[::1] bias_o,         # IN    (K,)    b1
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
-    const Py_ssize_t[::1] ends,         # IN    (B,)    rows of the last steps
-    int f,
-    bint last,
+cdef class _Arena:
+    """Hands out places in a block of memory that is asked for later, each at a line's beginning."""
+
+    cdef readonly Py_ssize_t size
+    cdef Py_ssize_t itemsize
+
+    def __init__(self, Py_ssize_t itemsize):
+        self.itemsize = itemsize
+
+    cdef Py_ssize_t room(self, Py_ssize_t n):
+        cdef Py_ssize_t place = self.size
+        self.size += padded(n, self.itemsize)
+        return place
+
+
+cdef class Network:
+    """The sizes, functions and parameters of a network, as the compiled code sees them.
+
+    Parameters
+    ----------
+    D, M, K : int
+        Inputs, hidden units, outputs.
+    places : dict of the parameters' names to where they begin in theta
+    f, f_out, loss : int
+        Codes of the hidden activation, the output function and the loss.
+    last : bool
+        Whether only last steps are read.
+    itemsize : int
+        Bytes of a number.
+    own : bool
+        Whether the package's kernels take the recurrent product, else BLAS.
+
+    Attributes
+    ----------
+    packed_size, sums_size : int
+        Numbers that the parameters take as the products want them, and sums in double.
+    """
+
+    cdef readonly Py_ssize_t packed_size, sums_size
+    cdef:
+        Py_ssize_t D, M, K, L, LK, itemsize, chunk
+        Py_ssize_t weight_ih, weight_hh, bias_h, weight_ho, bias_o           # places in theta
+        Py_ssize_t bias_h_row, bias_o_row, ih, hh, oh, hh_back, ho_back      # and in packed
+        int f, f_out, loss
+        bint last, own, folded, small
+
+    def __init__(
+        self, Py_ssize_t D, Py_ssize_t M, Py_ssize_t K, dict places, int f, int f_out, int loss,
+        bint last, Py_ssize_t itemsize, bint own,
+    ):
+        self.D, self.M, self.K, self.itemsize = D, M, K, itemsize
+        self.L, self.LK = padded(M, itemsize), padded(K, itemsize)
+        self.weight_ih, self.bias_h = places["weight_ih"], places["bias_h"]
+        self.weight_hh = places["weight_hh"]
+        self.weight_ho, self.bias_o = places["weight_ho"], places["bias_o"]
+        self.f, self.f_out, self.loss, self.last = f, f_out, loss, last
+        self.own = own
+        self.folded = own and D <= MOST_INPUTS
+        self.small = self.folded and M <= MOST_UNITS and K <= MOST_INPUTS
+        self.chunk = CHUNK if self.small else CHUNK_BLAS
+
+        arena = _Arena(itemsize)
+        self.bias_h_row = arena.room(self.L)
+        self.bias_o_row = arena.room(self.LK)
+        self.ih = arena.room(D * self.L if self.folded else 0)
+        self.hh = arena.room(M * self.L if own else 0)
+        self.hh_back = arena.room(M * self.L if own else 0)
+        self.oh = arena.room(M * self.LK if self.small else 0)
+        self.ho_back = arena.room(K * self.L if self.small else 0)
+        self.packed_size = arena.size
+        self.sums_size = M + K
+
+
+cdef class Plan:
+    """How batches of a network are cut, and where each array of a part lies in scratch.
+
+    Parameters
+    ----------
+    network : Network
+    lengths : (n,) intp
+        Lengths of the sequences that batches are drawn from, longest first.
+    batch_size : int
+        The most sequences of a batch.
+    keeps_states : bool
+        Whether h of all steps is kept, to go back through them (`train`), or only that of a chunk
+        of steps (`forward`).
+
+    Attributes
+    ----------
+    n_parts : int
+        Of a full batch: shards where states are kept, groups elsewhere.
+    block_size, index_size, order_size : int
+        Of scratch. Each thread needs block (block_size,) and indices (index_size,); a batch needs
+        batch_order (order_size,).
+    """
+
+    cdef readonly Py_ssize_t n_parts, block_size, index_size, order_size
+    cdef:
+        bint keeps_states
+        double sequence_flops
+        Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
+        Py_ssize_t left, right, inputs, dinputs
+        Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices
+
+    def __init__(
+        self, Network net, const Py_ssize_t[::1] lengths, Py_ssize_t batch_size,
+        bint keeps_states,
+    ):
+        cdef Py_ssize_t b, B = 0, N = 0, C, R, T = lengths[0]
+        self.keeps_states = keeps_states
+        for b in range(lengths.shape[0]):
+            self.sequence_flops += lengths[b]
+        self.sequence_flops *= (6. * net.M * net.M + 4. * net.D * net.M) / lengths.shape[0]
+
+        # the largest part that any batch may have: of so many sequences, steps and read rows
+        for b in range(1, batch_size + 1):
+            B = max(B, -(-b // self.parts_of(b)))
+        for b in range(B):
+            N += lengths[b]
+        C = min(N, max(net.chunk, B))
+        R = B if net.last else C
+        self.n_parts = self.parts_of(batch_size)
+
+        arena = _Arena(net.itemsize)
+        self.states = arena.room((B + (N if keeps_states else C)) * net.L)
+        self.x = arena.room((N if keeps_states else C) * net.D)
+        self.z = arena.room(R * net.LK)
+        self.h_read = arena.room(B * net.L if net.last or not keeps_states else 0)
+        if keeps_states:
+            self.weight = arena.room(R)
+            self.dz = arena.room(R * net.LK)
+            self.dh_read = arena.room(B * net.L if net.last and not net.small else 0)
+            self.da = arena.room(C * net.L)
+            self.da_after = arena.room(B * net.L)
+            self.left = arena.room(max(C * net.L, R * net.LK) if net.small else 0)
+            self.right = arena.room(max(C, R) * net.L)
+            self.inputs = arena.room(C * padded(net.D + 1, net.itemsize) if net.small else 0)
+            self.dinputs = arena.room((net.D + 1) * net.L if net.small else 0)
+        self.block_size = arena.size
+
+        self.order, self.ends, self.batch_sizes = 0, B, 2 * B
+        self.counts = 2 * B + T
+        self.rows = 2 * B + 2 * T + 1
+        self.index_size = self.rows + N
+        self.order_size = HEAD + batch_size + 2 * T + 1
+
+    cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:
+        """Into how many parts a batch of B sequences falls: it depends on nothing but B."""
+        cdef Py_ssize_t parts = 1
+        cdef Py_ssize_t most = B // (PART_ROWS if B >= 2 * PART_ROWS else FEWEST_ROWS)
+        while 2 * parts <= min(most, MOST_PARTS) and (
+            B * self.sequence_flops >= 2 * parts * PART_FLOPS
+        ):
+            parts *= 2
+        if not self.keeps_states:
+            parts = max(parts, -(-B // GROUP))
+        return parts
+
+    cdef void lay_out(
+        self,
+        Py_ssize_t* batch_order,    # OUT (order_size,)
+        const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
+        const Py_ssize_t* offsets,  # IN  (n + 1,)
+        Py_ssize_t B,
+    ) noexcept nogil:
+        """Sort a batch by length and say into how many parts it is cut"""
+        cdef Py_ssize_t T = longest(ids, B, offsets)
+        batch_order[SIZE] = B
+        batch_order[PARTS] = self.parts_of(B)
+        sort_by_length(batch_order + HEAD, batch_order + HEAD + B, batch_order + HEAD + B + T,
+                       ids, offsets, B, T)
+
+
+# ---- the parts of the way ------------------------------------------------------------------------
+
+cdef void pack_parameters(
+    floating* packed,       # OUT (packed_size,)
+    const floating* theta,  # IN  (P,)
+    Network net,
+    Py_ssize_t item,        # 0..MATRICES - 1
+    bint backward,          # whether what the way back needs is wanted too
 ) noexcept nogil:
-    elman_forward(states, packed_hh, packed_ih, x, weight_ih, weight_hh, bias_h, batch_sizes, f)
-    if last:
-        gather_rows(h_read, states[ends.shape[0]:], ends)
+    """Lay out the matrices as the products want them, once for a batch"""
+    cdef Py_ssize_t D = net.D, M = net.M, K = net.K
+    if item == 0 and net.own:
+        pack_matrix(packed + net.hh, theta + net.weight_hh, M, M, True)
+    elif item == 1 and net.own and backward:
+        pack_matrix(packed + net.hh_back, theta + net.weight_hh, M, M, False)
+    elif item == 2 and net.folded:
+        pack_matrix(packed + net.ih, theta + net.weight_ih, D, M, True)
+    elif item == 3:
+        memset(packed + net.bias_h_row, 0, net.L * sizeof(floating))
+        memset(packed + net.bias_o_row, 0, net.LK * sizeof(floating))
+        memcpy(packed + net.bias_h_row, theta + net.bias_h, M * sizeof(floating))
+        memcpy(packed + net.bias_o_row, theta + net.bias_o, K * sizeof(floating))
+        if net.small:
+            pack_matrix(packed + net.oh, theta + net.weight_ho, M, K, True)
+            if backward:
+                pack_matrix(packed + net.ho_back, theta + net.weight_ho, K, M, False)
 
-    # a2_t = W1 h_t + b1
-    fill_rows(z, bias_o)
-    gemm_nt(z, h_read, weight_ho, 1)
 
-
-cdef double shard(
-    floating[:, ::1] dweight_ih,        # OUT   (M, D)  sums over the shard, as are the next four
-    floating[:, ::1] dweight_hh,        # OUT   (M, M)
-    floating[::1] dbias_h,              # OUT   (M,)
-    floating[:, ::1] dweight_ho,        # OUT   (K, M)
-    floating[::1] dbias_o,              # OUT   (K,)
-    floating[:, ::1] dh0,               # OUT   (B, M)
-    floating[:, ::1] da,                # OUT   (N, M)  dL/da1
-    floating[:, ::1] z,                 # OUT   (R, K)  h2
-    floating[:, ::1] dz,                # INOUT (R, K)  in: the targets; out: dL/da2
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: scratch
-    floating[:, ::1] h_read,            # scratch (R, M); or h itself, where every step is read
-    floating[:, ::1] dh_read,           # scratch (R, M); or da itself, where every step is read
-    floating[::1] packed_hh,            # scratch for the packed W11; or empty
-    floating[::1] packed_ih,            # scratch for the packed W0; or empty
-    floating[::1] chunk,                # scratch for the hidden derivatives; or empty
-    const floating[:, ::1] x,           # IN    (N, D)
-    const floating[::1] weight,         # IN    (R,)    of each target; 0: none
-    const floating[:, ::1] weight_ih,   # IN    (M, D)
-    const floating[:, ::1] weight_hh,   # IN    (M, M)
-    const floating[::1] bias_h,         # IN    (M,)
-    const floating[:, ::1] weight_ho,   # IN    (K, M)
-    const floating[::1] bias_o,         # IN    (K,)
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
-    const Py_ssize_t[::1] ends,         # IN    (B,)
-    int f,
-    int f_out,
-    int loss,
-    bint last,
+cdef void read_out(
+    floating* z,             # OUT (R, K)
+    const floating* h,       # IN  (R, M)
+    const floating* packed,  # IN
+    const floating* theta,   # IN
+    Py_ssize_t R,
+    Network net,
 ) noexcept nogil:
-    """Return the shard's loss, a plain sum over its sequences, with all of its derivatives."""
-    cdef double total
+    """a2_t = W1 h_t + b1"""
+    if net.small:
+        forward_step(z, packed + net.bias_o_row, 0, h, net.L, packed + net.oh,
+                     <const floating*> NULL, <const floating*> NULL, R, net.K, net.M, IDENTITY)
+    else:
+        fill_rows(z, packed + net.bias_o_row, R, net.LK)
+        gemm(z, net.LK, h, net.L, theta + net.weight_ho, net.M, R, net.K, net.M, False, True,
+             <floating> 1)
 
-    forward_pass(states, h_read, z, packed_hh, packed_ih, x, weight_ih, weight_hh, bias_h,
-                 weight_ho, bias_o, batch_sizes, ends, f, last)
 
-    # h2 = f(a2), L, dL/da2
-    total = loss_and_delta(z, dz, weight, f_out, loss, True)
+cdef double read_loss(
+    floating* z,                # OUT (R, K)  h2
+    floating* dz,               # OUT (R, K)  dL/da2
+    floating* weight,           # OUT (R,)
+    double* weight_sum,         # INOUT
+    const floating* h,          # IN  (R, M)  the states that are read
+    const Py_ssize_t* read,     # IN  (R,)    where their targets stand
+    const floating* targets,    # IN  (*, K); or NULL, and
+    const Py_ssize_t* labels,   # IN  (*,)    classes
+    const floating* weights,    # IN  (*,)
+    const floating* packed,
+    const floating* theta,
+    Py_ssize_t R,
+    Network net,
+) noexcept nogil:
+    """h2 = f(a2), L, dL/da2; return the sum of w L"""
+    cdef Py_ssize_t r
+    for r in range(R):
+        weight[r] = weights[read[r]]
+        weight_sum[0] += weight[r]
+    if targets == NULL:
+        gather_one_hot(dz, net.LK, labels, read, R)
+    else:
+        gather_rows(dz, net.LK, targets, net.K, read, R, net.K)
+    read_out(z, h, packed, theta, R, net)
+    return loss_and_delta(z, dz, net.LK, weight, R, net.K, net.f_out, net.loss, True)
 
-    # forward: a2_t = W1 h_t + b1
-    # dL/dh_t = dL/da2_t W1, where t is read, and 0 elsewhere
-    gemm_nn(dh_read, dz, weight_ho)
+
+cdef void shard(
+    floating* gradient,             # OUT (P,)    sums over the shard
+    double* losses,                 # OUT (2,)    loss and weight
+    floating* dh0,                  # OUT (n, M)  dL/dh_0 of its sequences; or NULL
+    floating* dx,                   # OUT (steps, D)  dL/dx of their steps; or NULL
+    floating* block,                # scratch (block_size,)
+    Py_ssize_t* indices,            # scratch (index_size,)
+    double* sums,                   # scratch (M + K,)
+    const Py_ssize_t* batch_order,  # IN  from lay_out
+    Py_ssize_t part,                # of the batch
+    const floating* packed,         # IN  from pack_parameters
+    const floating* theta,          # IN  (P,)
+    const floating* values,         # IN  (steps, D)
+    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    const floating* h0,             # IN  (n, M); or NULL: zeros
+    const floating* targets,        # IN  (steps, K), or (n, K) where last; or NULL, and
+    const Py_ssize_t* labels,       # IN  (steps,) or (n,)
+    const floating* weights,        # IN  (steps,) or (n,)
+    Py_ssize_t P,
+    Network net,
+    Plan plan,
+) noexcept nogil:
+    cdef:
+        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
+        Py_ssize_t parts = batch_order[PARTS]
+        Py_ssize_t B = (batch_order[SIZE] - part + parts - 1) // parts
+        Py_ssize_t T, N, t, t_end, n, row, r, i, n_after = 0
+        bint last = net.last, small = net.small
+        Py_ssize_t* order = indices + plan.order
+        Py_ssize_t* ends = indices + plan.ends
+        Py_ssize_t* batch_sizes = indices + plan.batch_sizes
+        Py_ssize_t* rows = indices + plan.rows
+        floating* states = block + plan.states          # (B + N, M)  h_0, and behind it h
+        floating* h = states + B * L
+        floating* x = block + plan.x                    # (N, D)
+        floating* z = block + plan.z                    # (R, K)
+        floating* dz = block + plan.dz                  # (R, K)
+        floating* da = block + plan.da                  # (chunk, M)
+        floating* da_after = block + plan.da_after      # (B, M)
+        floating* dh_read = block + plan.dh_read        # (B, M)
+        floating* left = block + plan.left if small else NULL
+        floating* right = block + plan.right
+        floating* inputs = block + plan.inputs
+        floating* dinputs = block + plan.dinputs        # (D + 1, M)
+        double* dbias_h = sums
+        double* dbias_o = sums + M
+        const floating* hh_back = packed + net.hh_back if net.own else NULL
+        const floating* ho_back = packed + net.ho_back if small else NULL
+
+    # Every parts-th sequence of those sorted by length: the shards are alike.
+    for i in range(B):
+        ends[i] = batch_order[HEAD + part + i * parts]
+    T = longest(ends, B, offsets)
+    N = pack(order, batch_sizes, rows, ends, indices + plan.counts, ends, offsets, B, T)
+    gather_rows(x, D, values, D, rows, N, D)
+    memset(states, 0, B * L * sizeof(floating))
+    if h0 != NULL:
+        gather_rows(states, L, h0, M, order, B, M)
+
+    memset(gradient, 0, P * sizeof(floating))
+    memset(sums, 0, (M + K) * sizeof(double))
+    if small:
+        memset(dinputs, 0, (D + 1) * L * sizeof(floating))
+    losses[0] = losses[1] = 0
+
+    elman_forward(h, states, x, packed + net.bias_h_row, theta + net.weight_ih,
+                  theta + net.weight_hh, packed + net.ih if net.folded else NULL,
+                  packed + net.hh if net.own else NULL, batch_sizes, T, N, D, M, net.f)
+
     if last:
-        scatter_rows(da, dh_read, ends)
+        gather_rows(block + plan.h_read, L, h, L, ends, B, L)
+        losses[0] = read_loss(z, dz, block + plan.weight, &losses[1], block + plan.h_read, order,
+                              targets, labels, weights, packed, theta, B, net)
+        add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
+                               block + plan.h_read, B, M, K)
+        if not small:
+            # forward: a2_t = W1 h_t
+            gemm(dh_read, L, dz, LK, theta + net.weight_ho, M, B, M, K, False, False,
+                 <floating> 0)
 
-    elman_backward(da, dh0, packed_hh, states[ends.shape[0]:], weight_hh, batch_sizes, f)
-    five_derivatives(dweight_ho, dbias_o, dweight_hh, dweight_ih, dbias_h, states,
-                     chunk, dz, da, h_read, x, batch_sizes)
-    return total
+    t_end, row = T, N
+    while t_end > 0:
+        t, n = t_end - 1, batch_sizes[t_end - 1]
+        while t > 0 and n + batch_sizes[t - 1] <= net.chunk:
+            t -= 1
+            n += batch_sizes[t]
+        row -= n
+
+        if not last:
+            losses[0] += read_loss(z, dz, block + plan.weight, &losses[1], h + row * L, rows + row,
+                                   targets, labels, weights, packed, theta, n, net)
+            add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
+                                   h + row * L, n, M, K)
+            if not small:
+                # forward: a2_t = W1 h_t
+                gemm(da, L, dz, LK, theta + net.weight_ho, M, n, M, K, False, False,
+                     <floating> 0)
+
+        elman_backward(da, da_after, dz, dh_read, h + row * L, theta + net.weight_hh, ho_back,
+                       hh_back, batch_sizes + t, n_after, t_end - t, n, M, K, net.f, last)
+        n_after = batch_sizes[t]
+        memcpy(da_after, da, n_after * L * sizeof(floating))
+
+        # h_{t-1} begins as many rows before h_t as step t - 1 has
+        i = batch_sizes[t - 1] if t > 0 else B
+        add_hidden_derivatives(gradient + net.weight_hh,
+                               dinputs if small else gradient + net.weight_ih, dbias_h, left,
+                               right, inputs, da, h + (row - i) * L, x + row * D, batch_sizes + t,
+                               i, t_end - t, n, D, M)
+        if dx != NULL:
+            # forward: a1_t += W0 x_t;  the chunk's x has been read for the last time
+            gemm(x + row * D, D, da, L, theta + net.weight_ih, D, n, D, M, False, False,
+                 <floating> 0)
+            scatter_rows(dx, x + row * D, D, rows + row, n, D)
+        t_end = t
+
+    if dh0 != NULL:
+        # forward: a1_1 += W11 h_0
+        if net.own:
+            backward_step(da, <const floating*> NULL, <const floating*> NULL,
+                          <const floating*> NULL, da_after, hh_back, <const floating*> NULL, B, M,
+                          K, IDENTITY)
+        else:
+            gemm(da, L, da_after, L, theta + net.weight_hh, M, B, M, M, False, False,
+                 <floating> 0)
+        scatter_rows(dh0, da, L, order, B, M)
+
+    for i in range(M):
+        if small:
+            for r in range(D):
+                gradient[net.weight_ih + i * D + r] = dinputs[r * L + i]
+            gradient[net.bias_h + i] = dinputs[D * L + i]
+        else:
+            gradient[net.bias_h + i] = <floating> dbias_h[i]
+    for i in range(K):
+        gradient[net.bias_o + i] = <floating> dbias_o[i]
+
+
+cdef void group(
+    floating* hidden,               # OUT (steps, M)  h1 of its sequences' steps; or NULL
+    floating* outputs,              # OUT (steps, K), or (n, K) where last
+    floating* final,                # OUT (n, M)  the states after the last steps; or NULL
+    floating* block,                # scratch (block_size,)
+    Py_ssize_t* indices,            # scratch (index_size,)
+    const Py_ssize_t* batch_order,  # IN  from lay_out
+    Py_ssize_t part,
+    const floating* packed,         # IN  from pack_parameters
+    const floating* theta,          # IN  (P,)
+    const floating* values,         # IN  (steps, D)
+    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    const floating* h0,             # IN  (n, M); or NULL: zeros
+    bint activated,                 # whether outputs are h2, else a2
+    Network net,
+    Plan plan,
+) noexcept nogil:
+    """Run sequences of about one length forward, in chunks of steps: no more than one is kept"""
+    cdef:
+        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
+        Py_ssize_t first = batch_order[SIZE] * part // batch_order[PARTS]
+        Py_ssize_t B = batch_order[SIZE] * (part + 1) // batch_order[PARTS] - first
+        Py_ssize_t T, t = 0, t_end, n, row = 0, i, n_next
+        Py_ssize_t* order = indices + plan.order
+        Py_ssize_t* batch_sizes = indices + plan.batch_sizes
+        Py_ssize_t* rows = indices + plan.rows
+        floating* states = block + plan.states      # (B + chunk, M)  h before the chunk, and h
+        floating* h = states + B * L
+        floating* h_t
+        floating* h_read = block + plan.h_read      # (B, M)
+        floating* x = block + plan.x                # (chunk, D)
+        floating* z = block + plan.z
+
+    T = longest(batch_order + HEAD + first, B, offsets)
+    pack(order, batch_sizes, rows, indices + plan.ends, indices + plan.counts,
+         batch_order + HEAD + first, offsets, B, T)
+    memset(states, 0, B * L * sizeof(floating))
+    if h0 != NULL:
+        gather_rows(states, L, h0, M, order, B, M)
+
+    while t < T:
+        t_end, n = t + 1, batch_sizes[t]
+        while t_end < T and n + batch_sizes[t_end] <= net.chunk:
+            n += batch_sizes[t_end]
+            t_end += 1
+        gather_rows(x, D, values, D, rows + row, n, D)
+        elman_forward(h, states, x, packed + net.bias_h_row, theta + net.weight_ih,
+                      theta + net.weight_hh, packed + net.ih if net.folded else NULL,
+                      packed + net.hh if net.own else NULL, batch_sizes + t, t_end - t, n, D, M,
+                      net.f)
+
+        if not net.last:
+            read_out(z, h, packed, theta, n, net)
+            if activated:
+                output(z, LK, n, K, net.f_out)
+            scatter_rows(outputs, z, LK, rows + row, n, K)
+        if hidden != NULL:
+            scatter_rows(hidden, h, L, rows + row, n, M)
+
+        h_t = h
+        for i in range(t, t_end):
+            n_next = batch_sizes[i + 1] if i + 1 < T else 0
+            memcpy(h_read + n_next * L, h_t + n_next * L,
+                   (batch_sizes[i] - n_next) * L * sizeof(floating))
+            h_t += batch_sizes[i] * L
+        i = batch_sizes[t_end - 1]
+        memcpy(states, h_t - i * L, i * L * sizeof(floating))
+        row += n
+        t = t_end
+
+    if net.last:
+        read_out(z, h_read, packed, theta, B, net)
+        if activated:
+            output(z, LK, B, K, net.f_out)
+        scatter_rows(outputs, z, LK, order, B, K)
+    if final != NULL:
+        scatter_rows(final, h_read, L, order, B, M)
+
+
+cdef void add_shards(
+    floating* gradients,    # INOUT (shards, P)  in the first row: the sum of all, in their order
+    Py_ssize_t shards,
+    Py_ssize_t first,       # of a slice of P
+    Py_ssize_t end,
+    Py_ssize_t P,
+) noexcept nogil:
+    cdef Py_ssize_t s, i
+    cdef const floating* other
+    for s in range(1, shards):
+        other = gradients + s * P
+        for i in range(first, end):
+            gradients[i] += other[i]
 
 
 # ---- the boundary: shapes were compared by the callers in network.py and training.py ---------
 
 def forward(
-    floating[:, ::1] states,
-    floating[:, ::1] h_read,
-    floating[:, ::1] z,
-    floating[::1] packed_hh,
-    floating[::1] packed_ih,
-    const floating[:, ::1] x,
-    dict parameters,
-    const Py_ssize_t[::1] batch_sizes,
-    const Py_ssize_t[::1] ends,
-    int f,
-    bint last,
+    Team team,
+    Py_ssize_t thread,
+    Network net,
+    Plan plan,
+    dict scratch,
+    floating[:, ::1] hidden,
+    floating[:, ::1] outputs,
+    floating[:, ::1] final,
+    const floating[::1] theta,
+    const floating[:, ::1] values,
+    const Py_ssize_t[::1] offsets,
+    const floating[:, ::1] h0,
+    const Py_ssize_t[::1] sequences,
+    bint activated,
 ):
-    """Run a packed batch forward: states[B:] becomes h, and z becomes a2.
+    """Take part, as one thread of a team, in running sequences forward.
 
-    states : (B + N, M), with h0 in its first B rows; h_read : states[B:], or (B, M) scratch where
-    only the last step is read; z : (R, K), R = N or B; packed_hh, packed_ih :
-    scratch, see network.kernel_scratch; x : (N, D).
+    hidden : (steps, M), or empty where it is not wanted; outputs : (steps, K), or (n, K) where only
+    last steps are read; final : (n, M) or empty; values : (steps, D); offsets : (n + 1,); h0 :
+    (n, M), or empty for zeros; activated : whether outputs are h2, else a2. scratch : see
+    network.Scratch.
     """
     cdef:
-        const floating[:, ::1] weight_ih = parameters["weight_ih"]
-        const floating[:, ::1] weight_hh = parameters["weight_hh"]
-        const floating[::1] bias_h = parameters["bias_h"]
-        const floating[:, ::1] weight_ho = parameters["weight_ho"]
-        const floating[::1] bias_o = parameters["bias_o"]
+        floating[::1] packed = scratch["packed"]
+        floating[::1] block = scratch["blocks"][thread]
+        Py_ssize_t[::1] indices = scratch["indices"][thread]
+        Py_ssize_t[::1] batch_order = scratch["batch_order"]
+        floating* to_hidden = &hidden[0, 0] if hidden.shape[0] > 0 else NULL
+        floating* to_final = &final[0, 0] if final.shape[0] > 0 else NULL
+        const floating* from_h0 = &h0[0, 0] if h0.shape[0] > 0 else NULL
+        Py_ssize_t item, parts
+        int phase
+        unsigned long long mode
+
     with nogil:
-        forward_pass(states, h_read, z, packed_hh, packed_ih, x, weight_ih, weight_hh, bias_h,
-                     weight_ho, bias_o, batch_sizes, ends, f, last)
-
-
-def loss_and_gradients(
-    floating[:, ::1] dh0,
-    floating[:, ::1] da,
-    floating[:, ::1] z,
-    floating[:, ::1] dz,
-    floating[:, ::1] states,
-    floating[:, ::1] h_read,
-    floating[:, ::1] dh_read,
-    floating[::1] packed_hh,
-    floating[::1] packed_ih,
-    floating[::1] chunk,
-    const floating[:, ::1] x,
-    const floating[::1] weight,
-    dict gradients,
-    dict parameters,
-    const Py_ssize_t[::1] batch_sizes,
-    const Py_ssize_t[::1] ends,
-    int f,
-    int f_out,
-    int loss,
-    bint last,
-):
-    """Run a packed batch forward and backward; return its loss, a plain sum.
-
-    Shapes are those of `shard`; h_read and dh_read are states[B:] and da where every step is read.
-    """
-    cdef:
-        floating[:, ::1] dweight_ih = gradients["weight_ih"]
-        floating[:, ::1] dweight_hh = gradients["weight_hh"]
-        floating[::1] dbias_h = gradients["bias_h"]
-        floating[:, ::1] dweight_ho = gradients["weight_ho"]
-        floating[::1] dbias_o = gradients["bias_o"]
-        const floating[:, ::1] weight_ih = parameters["weight_ih"]
-        const floating[:, ::1] weight_hh = parameters["weight_hh"]
-        const floating[::1] bias_h = parameters["bias_h"]
-        const floating[:, ::1] weight_ho = parameters["weight_ho"]
-        const floating[::1] bias_o = parameters["bias_o"]
-        double total
-    with nogil:
-        total = shard(dweight_ih, dweight_hh, dbias_h, dweight_ho, dbias_o, dh0, da, z, dz,
-                      states, h_read, dh_read, packed_hh, packed_ih, chunk, x, weight, weight_ih,
-                      weight_hh, bias_h, weight_ho, bias_o, batch_sizes, ends, f, f_out, loss,
-                      last)
-    return total
-
-
-def input_gradient(
-    floating[:, ::1] dx,
-    const floating[:, ::1] da,
-    const floating[:, ::1] weight_ih,
-):
-    """dL/dx_t = dL/da1_t W0 for all packed rows: dx (N, D), da (N, M), weight_ih (M, D)."""
-    # forward: a1_t += W0 x_t
-    with nogil:
-        gemm_nn(dx, da, weight_ih)
+        mode = flush_denormals()
+        if thread == 0:
+            plan.lay_out(&batch_order[0], &sequences[0], &offsets[0], sequences.shape[0])
+        for phase in range(PACK, EACH_PART + 1):
+            if thread == 0:
+                parts = batch_order[PARTS]
+                team.publish(phase, MATRICES if phase == PACK else parts, parts > 1)
+            item = team.next_item(thread)
+            while item >= 0:
+                if team.phase == PACK:
+                    pack_parameters(&packed[0], &theta[0], net, item, False)
+                else:
+                    group(to_hidden, &outputs[0, 0], to_final, &block[0], &indices[0],
+                          &batch_order[0], item, &packed[0], &theta[0], &values[0, 0],
+                          &offsets[0], from_h0, activated, net, plan)
+                team.done()
+                item = team.next_item(thread)
+            if thread > 0:
+                break
+            team.join()
+        if thread == 0:
+            team.close_quietly()
+        restore_mode(mode)
 
 
 def train(
+    Team team,
+    Py_ssize_t thread,
+    Network net,
+    Plan plan,
+    dict scratch,
     floating[::1] theta,
-    floating[::1] gradient,
     floating[::1] moment_1,
     floating[::1] moment_2,
-    dict parameters,
-    dict gradients,
-    dict scratch,
+    floating[:, ::1] dh0,
+    floating[:, ::1] dx,
     const floating[:, ::1] values,
     const Py_ssize_t[::1] offsets,
+    const floating[:, ::1] h0,
     const floating[:, ::1] targets,
     const Py_ssize_t[::1] labels,
     const floating[::1] weights,
     const Py_ssize_t[::1] sequences,
     Py_ssize_t batch_size,
-    int f,
-    int f_out,
-    int loss,
-    bint last,
-    Py_ssize_t n_weights,
-    double alpha,
-    double max_grad_norm,
     int solver,
-    double learning_rate,
-    double momentum,
-    bint nesterov,
-    double beta_1,
-    double beta_2,
-    double epsilon,
-    Py_ssize_t step,
+    Py_ssize_t n_weights=0,
+    double alpha=0,
+    double max_grad_norm=0,
+    double learning_rate=0,
+    double momentum=0,
+    bint nesterov=False,
+    double beta_1=0,
+    double beta_2=0,
+    double epsilon=0,
+    Py_ssize_t step=0,
 ):
-    """Take one optimiser step per mini-batch of `sequences`, in that order.
+    """Take part, as one thread of a team, in an optimiser step per mini-batch of `sequences`.
 
-    theta, gradient, moment_1, moment_2 : (P,); parameters and gradients are their named views.
-    values : (steps, D) with offsets (n + 1,); targets : (steps, K) or (n, K), or labels in their
-    place with targets empty; weights : one per target. scratch : see network.Scratch.
-    step : the number of steps taken before.
+    theta, moment_1, moment_2 : (P,); values : (steps, D) with offsets (n + 1,); targets :
+    (steps, K) or (n, K), or labels in their place with targets empty; weights : one per target;
+    h0 : (n, M), or empty for zeros; n_weights : so many entries of theta, from the first, are
+    penalised; step : the number of steps taken before. scratch : see network.Scratch. With the
+    solver "none" theta stays; the plain sum of a batch's gradients is left in the first row of
+    scratch["gradients"], and dL/dh0 and dL/dx in dh0 (n, M) and dx (steps, D), if not empty.
 
     Returns
     -------
     loss_sum, weight_sum, norm_sum, n_clipped, n_steps, finite
-        Sums over the mini-batches: of the loss with its penalty, of the weights, of the gradient's
-        norm before clipping; how often it was clipped; how many steps were taken. Where a loss or
-        a gradient is not finite, its step is not taken, finite is False, and training ends.
+        To the leader. Sums over the mini-batches: of the loss with its penalty, of the weights, of
+        the gradient's norm before clipping; how often it was clipped; how many steps were taken.
+        Where a loss or a gradient is not finite, its step is not taken, finite is False, and
+        training ends.
     """
     cdef:
-        floating[:, ::1] dweight_ih = gradients["weight_ih"]
-        floating[:, ::1] dweight_hh = gradients["weight_hh"]
-        floating[::1] dbias_h = gradients["bias_h"]
-        floating[:, ::1] dweight_ho = gradients["weight_ho"]
-        floating[::1] dbias_o = gradients["bias_o"]
-        const floating[:, ::1] weight_ih = parameters["weight_ih"]
-        const floating[:, ::1] weight_hh = parameters["weight_hh"]
-        const floating[::1] bias_h = parameters["bias_h"]
-        const floating[:, ::1] weight_ho = parameters["weight_ho"]
-        const floating[::1] bias_o = parameters["bias_o"]
-        floating[:, ::1] states = scratch["states"]
-        floating[:, ::1] da = scratch["da"]
-        floating[:, ::1] dh0 = scratch["dh0"]
-        floating[:, ::1] z = scratch["z"]
-        floating[:, ::1] dz = scratch["dz"]
-        floating[:, ::1] h_read = scratch["h_read"]
-        floating[:, ::1] dh_read = scratch["dh_read"]
-        floating[::1] packed_hh = scratch["packed_hh"]
-        floating[::1] packed_ih = scratch["packed_ih"]
-        floating[::1] chunk = scratch["chunk"]
-        floating[:, ::1] x = scratch["x"]
-        floating[::1] weight = scratch["weight"]
-        Py_ssize_t[::1] order = scratch["order"]
-        Py_ssize_t[::1] batch_sizes = scratch["batch_sizes"]
-        Py_ssize_t[::1] rows = scratch["rows"]
-        Py_ssize_t[::1] ends = scratch["ends"]
-        Py_ssize_t[::1] places = scratch["places"]
-        floating[:, ::1] h_read_b, dh_read_b
-        Py_ssize_t[::1] read
-        Py_ssize_t batch, first, B, T, N, R, i, r
-        Py_ssize_t n_clipped = 0, n_steps = 0
-        double total, weight_sum, size
+        floating[:, ::1] gradients = scratch["gradients"]
+        double[:, ::1] losses = scratch["losses"]
+        floating[::1] packed = scratch["packed"]
+        floating[::1] block = scratch["blocks"][thread]
+        Py_ssize_t[::1] indices = scratch["indices"][thread]
+        double[::1] sums = scratch["sums"][thread]
+        Py_ssize_t[::1] batch_order = scratch["batch_order"]
+        floating[::1] gradient = gradients[0]
+        floating* to_dh0 = &dh0[0, 0] if dh0.shape[0] > 0 else NULL
+        floating* to_dx = &dx[0, 0] if dx.shape[0] > 0 else NULL
+        const floating* from_h0 = &h0[0, 0] if h0.shape[0] > 0 else NULL
+        const floating* from_targets = &targets[0, 0] if targets.shape[0] > 0 else NULL
+        const Py_ssize_t* from_labels = &labels[0] if labels.shape[0] > 0 else NULL
+        Py_ssize_t P = theta.shape[0], n_slices = (theta.shape[0] + SLICE - 1) // SLICE
+        Py_ssize_t first = 0, item, s, parts, n_clipped = 0, n_steps = 0
+        int phase
+        double loss, weight_sum, size
         floating clipped
         double loss_sum_all = 0, weight_sum_all = 0, norm_sum = 0
         bint finite = True
+        unsigned long long mode
 
     with nogil:
-        for batch in range((sequences.shape[0] + batch_size - 1) // batch_size):
-            first = batch * batch_size
-            B = min(batch_size, sequences.shape[0] - first)
-            T = 0
-            for i in range(first, first + B):
-                T = max(T, offsets[sequences[i] + 1] - offsets[sequences[i]])
+        mode = flush_denormals()
+        while first < sequences.shape[0] and finite:
+            if thread == 0:
+                plan.lay_out(&batch_order[0], &sequences[first], &offsets[0],
+                             min(batch_size, sequences.shape[0] - first))
+                parts = batch_order[PARTS]
 
-            N = pack(order[:B], batch_sizes[:T], rows, ends[:B], places,
-                     sequences[first:first + B], offsets)
-            gather_rows(x[:N], values, rows[:N])
-            if last:
-                R = B
-                read = order[:B]
-                h_read_b = h_read[:B]
-                dh_read_b = dh_read[:B]
-            else:
-                R = N
-                read = rows[:N]
-                h_read_b = states[B:B + N]
-                dh_read_b = da[:N]
+            for phase in range(PACK, SUM + 1):
+                if thread == 0:
+                    if phase == SUM and parts == 1:
+                        break
+                    team.publish(
+                        phase,
+                        MATRICES if phase == PACK else parts if phase == EACH_PART else n_slices,
+                        parts > 1,
+                    )
+                item = team.next_item(thread)
+                while item >= 0:
+                    if team.phase == PACK:
+                        pack_parameters(&packed[0], &theta[0], net, item, True)
+                    elif team.phase == EACH_PART:
+                        shard(&gradients[item, 0], &losses[item, 0], to_dh0, to_dx, &block[0],
+                              &indices[0], &sums[0], &batch_order[0], item, &packed[0], &theta[0],
+                              &values[0, 0], &offsets[0], from_h0, from_targets, from_labels,
+                              &weights[0], P, net, plan)
+                    else:
+                        add_shards(&gradients[0, 0], batch_order[PARTS], item * SLICE,
+                                   min(P, (item + 1) * SLICE), P)
+                    team.done()
+                    item = team.next_item(thread)
+                if thread > 0:
+                    break
+                team.join()
+            if thread > 0:
+                break
 
-            weight_sum = 0
-            for r in range(R):
-                weight[r] = weights[read[r]]
-                weight_sum += weight[r]
+            first += batch_order[SIZE]
+            loss = weight_sum = 0
+            for s in range(parts):
+                loss += losses[s, 0]
+                weight_sum += losses[s, 1]
+            if solver == NONE:
+                loss_sum_all += loss
+                weight_sum_all += weight_sum
+                continue
             if weight_sum == 0:
                 continue
-            if labels.shape[0] > 0:
-                gather_one_hot(dz[:R], labels, read)
-            else:
-                gather_rows(dz[:R], targets, read)
-
-            states[:B, :] = 0
-            total = shard(dweight_ih, dweight_hh, dbias_h, dweight_ho, dbias_o, dh0[:B],
-                          da[:N], z[:R], dz[:R], states[:B + N], h_read_b, dh_read_b, packed_hh,
-                          packed_ih, chunk, x[:N], weight[:R], weight_ih, weight_hh, bias_h,
-                          weight_ho, bias_o, batch_sizes[:T], ends[:B], f, f_out, loss, last)
-            total += penalise(gradient, theta, n_weights, alpha, weight_sum)
+            loss += penalise(gradient, theta, n_weights, alpha, weight_sum)
 
             # Adam squares the gradient: where that overflows, its entries would never move again.
             size = norm(gradient)
             clipped = <floating> min(size, max_grad_norm)
-            finite = isfinite(total) and isfinite(size) and isfinite(clipped * clipped)
+            finite = isfinite(loss) and isfinite(size) and isfinite(clipped * clipped)
             if not finite:
                 break
             norm_sum += size
@@ -325,6 +738,9 @@ def train(
                           epsilon, step + n_steps)
             else:
                 sgd_step(theta, moment_1, gradient, learning_rate, momentum, nesterov)
-            loss_sum_all += total
+            loss_sum_all += loss
             weight_sum_all += weight_sum
+        if thread == 0:
+            team.close_quietly()
+        restore_mode(mode)
     return loss_sum_all, weight_sum_all, norm_sum, n_clipped, n_steps, finite

@@ -4,28 +4,38 @@ from cython cimport floating
 
 
 cdef void elman_forward(
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    floating[::1] packed_hh,            # scratch for the packed W11; empty: BLAS takes the steps
-    floating[::1] packed_ih,            # scratch for the packed W0; empty: BLAS takes all inputs
-    const floating[:, ::1] x,           # IN    (N, D)
-    const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
-    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
-    const floating[::1] bias_h,         # IN    (M,)    b0
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)    sequences alive at each step
-    int f,                              # the hidden activation
+    floating* h,                    # OUT (N, M)
+    const floating* h_0,            # IN  (B, M)  states before the first of these steps
+    const floating* x,              # IN  (N, D), rows D apart
+    const floating* bias_h,         # IN  (L,)    b0, padded
+    const floating* weight_ih,      # IN  (M, D)  W0
+    const floating* weight_hh,      # IN  (M, M)  W11
+    const floating* packed_ih,      # IN  W0' packed; or NULL
+    const floating* packed_hh,      # IN  W11' packed; or NULL
+    const Py_ssize_t* batch_sizes,  # IN  (T,)    sequences alive at each step
+    Py_ssize_t T,
+    Py_ssize_t N,
+    Py_ssize_t D,
+    Py_ssize_t M,
+    int f,                          # the hidden activation
 ) noexcept nogil
 
 cdef void elman_backward(
-    floating[:, ::1] da,                # INOUT (N, M)  in: dL/dh from the outputs; out: dL/da
-    floating[:, ::1] dh0,               # OUT   (B, M)
-    floating[::1] packed_hh,            # scratch for the packed W11; empty: BLAS takes the steps
-    const floating[:, ::1] h,           # IN    (N, M)  from elman_forward
-    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
+    floating* da,                   # INOUT (N, M)  in: dL/dh from the outputs, where they are
+                                    #       read; out: dL/da
+    const floating* da_after,       # IN    (n_after, M)  dL/da of the step behind these
+    const floating* dz,             # IN    (N, K), or (B, K) where last; or NULL
+    const floating* dh,             # IN    (B, M)  dL/dh of the last steps; or NULL
+    const floating* h,              # IN    (N, M)  from elman_forward
+    const floating* weight_hh,      # IN    (M, M)  W11
+    const floating* packed_ho,      # IN    W1 packed, and dz W1 is added; or NULL: dL/dh is given
+    const floating* packed_hh,      # IN    W11 packed; or NULL
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t n_after,             # sequences alive behind these steps
+    Py_ssize_t T,
+    Py_ssize_t N,
+    Py_ssize_t M,
+    Py_ssize_t K,
     int f,
-) noexcept nogil
-
-cdef void shift_states(
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0, then h; out: h_{t-1} of each row
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
+    bint last,                      # only last steps are read, else every step is
 ) noexcept nogil

@@ -1,130 +1,118 @@
 """The two recurrences of the single-hidden-layer network (the lecture, "BPTT").
 
 Everything that time does not couple is one product over all steps; only the loops over t remain.
-Rows are packed: step t owns batch_sizes[t] contiguous rows, and its sequences are the first
-batch_sizes[t] of step t - 1.
+Rows are packed: step t owns batch_sizes[t] rows, one behind the other, and its sequences are the
+first batch_sizes[t] of step t - 1. Rows of M numbers lie L = padded(M) apart.
+
+A product is taken by the package's kernels where its matrix comes packed, and by BLAS elsewhere.
 """
 
 from cython cimport floating
-from libc.string cimport memmove, memset
 
-from cbptt._kernels cimport (
-    IDENTITY, activate, backward_step, forward_step, pack_matrix, times_derivative
-)
-from cbptt._blas cimport fill_rows, gemm, gemm_nt
+from cbptt._kernels cimport activate, backward_step, forward_step, padded, times_derivative
+from cbptt._blas cimport fill_rows, gemm
 
 
 cdef void elman_forward(
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0 in the first B rows; out: h after
-    floating[::1] packed_hh,            # scratch for the packed W11; empty: BLAS takes the steps
-    floating[::1] packed_ih,            # scratch for the packed W0; empty: BLAS takes all inputs
-    const floating[:, ::1] x,           # IN    (N, D)
-    const floating[:, ::1] weight_ih,   # IN    (M, D)  W0
-    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
-    const floating[::1] bias_h,         # IN    (M,)    b0
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)    sequences alive at each step
-    int f,                              # the hidden activation
+    floating* h,                    # OUT (N, M)
+    const floating* h_0,            # IN  (B, M)  states before the first of these steps
+    const floating* x,              # IN  (N, D), rows D apart
+    const floating* bias_h,         # IN  (L,)    b0, padded
+    const floating* weight_ih,      # IN  (M, D)  W0
+    const floating* weight_hh,      # IN  (M, M)  W11
+    const floating* packed_ih,      # IN  W0' packed; or NULL
+    const floating* packed_hh,      # IN  W11' packed; or NULL
+    const Py_ssize_t* batch_sizes,  # IN  (T,)    sequences alive at each step
+    Py_ssize_t T,
+    Py_ssize_t N,
+    Py_ssize_t D,
+    Py_ssize_t M,
+    int f,                          # the hidden activation
 ) noexcept nogil:
     """a_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
     cdef:
-        Py_ssize_t M = states.shape[1], D = x.shape[1], B = batch_sizes[0]
+        Py_ssize_t L = padded(M, sizeof(floating))
         Py_ssize_t t, n_alive
-        floating* h_t = &states[B, 0]
-        const floating* h_prev = &states[0, 0]
-        const floating* x_t = &x[0, 0]
-        const floating* hh = NULL
-        const floating* ih = NULL
+        floating* h_t = h
+        const floating* h_prev = h_0
+        const floating* x_t = x
 
-    if packed_hh.shape[0] > 0:
-        hh = pack_matrix(packed_hh, weight_hh, True)
-    if hh != NULL and packed_ih.shape[0] > 0:
-        ih = pack_matrix(packed_ih, weight_ih, True)
-    else:
+    if packed_ih == NULL:
         # a_t = W0 x_t + b0, all steps at once
-        fill_rows(states[B:], bias_h)
-        gemm_nt(states[B:], x, weight_ih, 1)
+        fill_rows(h, bias_h, N, L)
+        gemm(h, L, x, D, weight_ih, D, N, M, D, False, True, <floating> 1)
 
-    for t in range(batch_sizes.shape[0]):
+    for t in range(T):
         n_alive = batch_sizes[t]
 
         # a_t += W11 h_{t-1}
         # h_t = f(a_t)
-        if hh != NULL:
-            forward_step(h_t, h_prev, x_t, &bias_h[0], hh, ih, n_alive, M, D, f)
+        if packed_ih != NULL:
+            forward_step(h_t, bias_h, 0, x_t, D, packed_ih, h_prev, packed_hh, n_alive, M, D, f)
+        elif packed_hh != NULL:
+            forward_step(h_t, h_t, L, x_t, D, packed_ih, h_prev, packed_hh, n_alive, M, D, f)
         else:
-            gemm(h_t, h_prev, &weight_hh[0, 0], n_alive, M, M, False, True, <floating> 1)
-            activate(h_t, n_alive * M, f)
+            gemm(h_t, L, h_prev, L, weight_hh, M, n_alive, M, M, False, True, <floating> 1)
+            activate(h_t, n_alive * L, f)
 
         h_prev = h_t
-        h_t += n_alive * M
+        h_t += n_alive * L
         x_t += n_alive * D
 
 
 cdef void elman_backward(
-    floating[:, ::1] da,                # INOUT (N, M)  in: dL/dh from the outputs; out: dL/da
-    floating[:, ::1] dh0,               # OUT   (B, M)
-    floating[::1] packed_hh,            # scratch for the packed W11; empty: BLAS takes the steps
-    const floating[:, ::1] h,           # IN    (N, M)  from elman_forward
-    const floating[:, ::1] weight_hh,   # IN    (M, M)  W11
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
+    floating* da,                   # INOUT (N, M)  in: dL/dh from the outputs, where they are
+                                    #       read; out: dL/da
+    const floating* da_after,       # IN    (n_after, M)  dL/da of the step behind these
+    const floating* dz,             # IN    (N, K), or (B, K) where last; or NULL
+    const floating* dh,             # IN    (B, M)  dL/dh of the last steps; or NULL
+    const floating* h,              # IN    (N, M)  from elman_forward
+    const floating* weight_hh,      # IN    (M, M)  W11
+    const floating* packed_ho,      # IN    W1 packed, and dz W1 is added; or NULL: dL/dh is given
+    const floating* packed_hh,      # IN    W11 packed; or NULL
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t n_after,             # sequences alive behind these steps
+    Py_ssize_t T,
+    Py_ssize_t N,
+    Py_ssize_t M,
+    Py_ssize_t K,
     int f,
+    bint last,                      # only last steps are read, else every step is
 ) noexcept nogil:
     """dL/da_t = (dL/dh_t + dL/da_{t+1} W11) f'(a_t),  t = T..1"""
     cdef:
-        Py_ssize_t M = h.shape[1]
-        Py_ssize_t t, n_alive, n_alive_next = 0
-        Py_ssize_t row = h.shape[0]
+        Py_ssize_t L = padded(M, sizeof(floating)), LK = padded(K, sizeof(floating))
+        Py_ssize_t t, n_alive, n_next = n_after, row = N, first
         floating* da_t
-        floating* da_next = NULL
-        const floating* hh = NULL
+        const floating* da_next = da_after
+        const floating* dh_t
+        const floating* dz_t
 
-    if packed_hh.shape[0] > 0:
-        hh = pack_matrix(packed_hh, weight_hh, False)
-
-    for t in range(batch_sizes.shape[0] - 1, -1, -1):
+    for t in range(T - 1, -1, -1):
         n_alive = batch_sizes[t]
         row -= n_alive
-        da_t = &da[row, 0]
+        da_t = da + row * L
 
+        # forward: h_t = f(a_t),  a2_t = W1 h_t
         # forward: a_{t+1} += W11 h_t
-        # forward: h_t = f(a_t)
-        if n_alive_next == 0:
-            times_derivative(da_t, &h[row, 0], n_alive * M, f)
-        elif hh != NULL:
-            backward_step(da_t, da_next, &h[row, 0], hh, n_alive_next, M, f)
-            # dL/da_{t+1} W11 is not required for a sequence whose last step is t
-            times_derivative(da_t + n_alive_next * M, &h[row + n_alive_next, 0],
-                             (n_alive - n_alive_next) * M, f)
-        else:
-            gemm(da_t, da_next, &weight_hh[0, 0], n_alive_next, M, M, False, False, <floating> 1)
-            times_derivative(da_t, &h[row, 0], n_alive * M, f)
+        if n_next > 0:
+            dz_t = NULL if last else dz + row * LK
+            dh_t = NULL if last or packed_ho != NULL else da_t
+            if packed_hh != NULL:
+                backward_step(da_t, dh_t, dz_t, NULL if last else packed_ho, da_next, packed_hh,
+                              h + row * L, n_next, M, K, f)
+            else:
+                gemm(da_t, L, da_next, L, weight_hh, M, n_next, M, M, False, False,
+                     <floating> (0 if last else 1))
+                times_derivative(da_t, h + row * L, n_next * L, f)
 
-        da_next = da_t
-        n_alive_next = n_alive
+        # dL/da_{t+1} W11 is not required for a sequence whose last step is t
+        if n_next < n_alive:
+            first = n_next if last else row + n_next
+            da_t += n_next * L
+            dh_t = NULL if packed_ho != NULL else dh + n_next * L if last else da_t
+            backward_step(da_t, dh_t, dz + first * LK, packed_ho, NULL, NULL,
+                          h + (row + n_next) * L, n_alive - n_next, M, K, f)
 
-    # forward: a_1 += W11 h_0
-    if hh != NULL:
-        memset(&dh0[0, 0], 0, n_alive_next * M * sizeof(floating))
-        backward_step(&dh0[0, 0], da_next, <const floating*> NULL, hh, n_alive_next, M, IDENTITY)
-    else:
-        gemm(&dh0[0, 0], da_next, &weight_hh[0, 0], n_alive_next, M, M, False, False, <floating> 0)
-
-
-cdef void shift_states(
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0, then h; out: h_{t-1} of each row
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
-) noexcept nogil:
-    """Make row r of states the h_{t-1} that row r of x met, by closing the gaps.
-
-    h0 stands in front of h, so with equal lengths every row is in its place already. A sequence
-    that ends leaves its last state as a gap: no later step reads it.
-    """
-    cdef:
-        Py_ssize_t M = states.shape[1]
-        Py_ssize_t t, source = 0, target = 0, before = batch_sizes[0]
-    for t in range(batch_sizes.shape[0]):
-        if source != target:
-            memmove(&states[target, 0], &states[source, 0], batch_sizes[t] * M * sizeof(floating))
-        source += before
-        target += batch_sizes[t]
-        before = batch_sizes[t]
+        da_next = da + row * L
+        n_next = n_alive

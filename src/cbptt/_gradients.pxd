@@ -3,17 +3,33 @@
 from cython cimport floating
 
 
-cdef void five_derivatives(
-    floating[:, ::1] dweight_ho,        # OUT   (K, M)
-    floating[::1] dbias_o,              # OUT   (K,)
-    floating[:, ::1] dweight_hh,        # OUT   (M, M)
-    floating[:, ::1] dweight_ih,        # OUT   (M, D)
-    floating[::1] dbias_h,              # OUT   (M,)
-    floating[:, ::1] states,            # INOUT (B + N, M)  in: h0, then h; out: h_{t-1} of each row
-    floating[::1] chunk,                # scratch; empty: BLAS takes all products
-    const floating[:, ::1] dz,          # IN    (R, K)  dL/da2
-    const floating[:, ::1] da,          # IN    (N, M)  dL/da1
-    const floating[:, ::1] h_read,      # IN    (R, M)  the states that the outputs read
-    const floating[:, ::1] x,           # IN    (N, D)
-    const Py_ssize_t[::1] batch_sizes,  # IN    (T,)
+cdef void add_output_derivatives(
+    floating* dweight_ho,   # INOUT (K, M)
+    double* dbias_o,        # INOUT (K,)
+    floating* left,         # scratch (R, K) packed; or NULL: BLAS
+    floating* right,        # scratch (R, M) packed
+    const floating* dz,     # IN    (R, K)  dL/da2
+    const floating* h,      # IN    (R, M)  the states that the outputs read
+    Py_ssize_t R,
+    Py_ssize_t M,
+    Py_ssize_t K,
+) noexcept nogil
+
+cdef void add_hidden_derivatives(
+    floating* dweight_hh,           # INOUT (M, M)
+    floating* dweight_ih,           # INOUT (M, D); by the kernels (D + 1, M): its transpose, and
+                                    #       below it dL/db0
+    double* dbias_h,                # INOUT (M,); by BLAS only
+    floating* left,                 # scratch (N, M) packed; or NULL: BLAS
+    floating* right,                # scratch (N, M) packed, or as it is
+    floating* inputs,               # scratch (N, D + 1) packed
+    const floating* da,             # IN    (N, M)  dL/da1
+    const floating* h_prev,         # IN    (*, M)  h from the step before the chunk on
+    const floating* x,              # IN    (N, D), rows D apart
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t n_before,            # rows of the step before the chunk
+    Py_ssize_t T,
+    Py_ssize_t N,
+    Py_ssize_t D,
+    Py_ssize_t M,
 ) noexcept nogil

@@ -1,4 +1,4 @@
-"""The plain C kernels: elementwise functions, recurrent steps, hidden derivatives."""
+"""The plain C kernels: elementwise functions, the products of a step, products over rows."""
 
 from cython cimport floating
 
@@ -25,19 +25,23 @@ cdef void exponential(
     Py_ssize_t n,
 ) noexcept nogil
 
-cdef floating* pack_matrix(
-    floating[::1] packed,            # OUT (packed_size(K, M),)
-    const floating[:, ::1] weight,   # IN  (K, M), or (M, K) where transpose
+cdef void pack_matrix(
+    floating* p,         # OUT (K * padded(M),)
+    const floating* w,   # IN  (K, M), or (M, K) where transpose
+    Py_ssize_t K,
+    Py_ssize_t M,
     bint transpose,
 ) noexcept nogil
 
 cdef void forward_step(
-    floating* h_t,              # INOUT (n, M)  in: W0 x_t + b0 where packed_ih is NULL; out: h_t
-    const floating* h_prev,     # IN    (n, M)
-    const floating* x_t,        # IN    (n, D)
-    const floating* bias_h,     # IN    (M,)
-    const floating* packed_hh,  # IN    W11' from pack_matrix
-    const floating* packed_ih,  # IN    W0' from pack_matrix, or NULL
+    floating* h_t,              # OUT (n, M)
+    const floating* s,          # IN  (n, M), or one row for all where lds is 0
+    Py_ssize_t lds,
+    const floating* x_t,        # IN  (n, D), rows ldx apart
+    Py_ssize_t ldx,
+    const floating* packed_ih,  # IN  W0' from pack_matrix, or NULL: s holds W0 x_t already
+    const floating* h_prev,     # IN  (n, M)
+    const floating* packed_hh,  # IN  W11' from pack_matrix, or NULL: no recurrence
     Py_ssize_t n,
     Py_ssize_t M,
     Py_ssize_t D,
@@ -45,21 +49,47 @@ cdef void forward_step(
 ) noexcept nogil
 
 cdef void backward_step(
-    floating* da_t,           # INOUT (n, M)  in: dL/dh_t from the outputs; out: dL/da_t
-    const floating* da_next,  # IN    (n, M)
-    const floating* h_t,      # IN    (n, M)
-    const floating* packed,   # IN    W11 from pack_matrix
+    floating* da_t,             # OUT (n, M)
+    const floating* dh_t,       # IN  (n, M)  dL/dh_t from the outputs, may be da_t; or NULL: zeros
+    const floating* dz_t,       # IN  (n, K)
+    const floating* packed_ho,  # IN  W1 from pack_matrix, or NULL: dh_t holds dz_t W1 already
+    const floating* da_next,    # IN  (n, M)
+    const floating* packed_hh,  # IN  W11 from pack_matrix, or NULL: t is the last step
+    const floating* h_t,        # IN  (n, M), or NULL: f' = 1
     Py_ssize_t n,
     Py_ssize_t M,
+    Py_ssize_t K,
     int f,
 ) noexcept nogil
 
-cdef void hidden_derivatives(
-    floating[:, ::1] dweight_hh,    # OUT (M, M)
-    floating[:, ::1] dweight_ih,    # OUT (M, D)
-    floating[::1] dbias_h,          # OUT (M,)
-    floating[::1] chunk,            # scratch (chunk_size(M, D),)
-    const floating[:, ::1] da,      # IN  (N, M)
-    const floating[:, ::1] h_prev,  # IN  (N, M)
-    const floating[:, ::1] x,       # IN  (N, D)
+cdef void pack_columns(
+    floating* p,        # OUT (total * padded(m),)  rows first..first + rows of a chunk
+    Py_ssize_t total,
+    Py_ssize_t first,
+    const floating* a,  # IN  (rows, m)
+    Py_ssize_t rows,
+    Py_ssize_t m,
 ) noexcept nogil
+
+cdef void pack_inputs(
+    floating* p,        # OUT (rows * padded(D + 1),)
+    const floating* x,  # IN  (rows, D), rows D apart
+    Py_ssize_t rows,
+    Py_ssize_t D,
+) noexcept nogil
+
+cdef void add_transposed(
+    floating* c,        # INOUT (m, n), rows ldc apart
+    Py_ssize_t ldc,
+    const floating* a,  # IN    (rows, m) from pack_columns
+    const floating* b,  # IN    (rows, n) from pack_columns
+    Py_ssize_t rows,
+    Py_ssize_t m,
+    Py_ssize_t n,
+) noexcept nogil
+
+cdef Py_ssize_t padded(Py_ssize_t n, size_t itemsize) noexcept nogil
+
+cdef unsigned long long flush_denormals() noexcept nogil
+
+cdef void restore_mode(unsigned long long mode) noexcept nogil

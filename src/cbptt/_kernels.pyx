@@ -1,7 +1,7 @@
 """The plain C kernels, dispatched to the instruction set of this processor.
 
-Elementwise functions and their derivatives, the step of each recurrence, and the three derivatives
-of the hidden layer. One table of them is chosen on import.
+Elementwise functions and their derivatives, the products of a step, and products over the rows of
+a batch. One table of them is chosen on import.
 """
 
 import os
@@ -17,46 +17,50 @@ cdef extern from "kernels.h":
         void (*activate)(float* x, Py_ssize_t n, int f) noexcept nogil
         void (*derivative)(float* d, const float* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(float* x, Py_ssize_t n) noexcept nogil
-        Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t M) noexcept nogil
         void (*pack)(
             float* p, const float* w, Py_ssize_t K, Py_ssize_t M, bint transpose
         ) noexcept nogil
-        void (*forward_step)(
-            float* a, const float* h, const float* x, const float* b, const float* p,
-            const float* p0, Py_ssize_t n, Py_ssize_t M, Py_ssize_t D, int f
+        void (*step)(
+            float* c, const float* s, Py_ssize_t lds,
+            const float* a0, Py_ssize_t lda0, const float* p0, Py_ssize_t K0,
+            const float* a1, Py_ssize_t lda1, const float* p1, Py_ssize_t K1,
+            const float* h, Py_ssize_t n, Py_ssize_t M, int f
         ) noexcept nogil
-        void (*backward_step)(
-            float* d, const float* e, const float* h, const float* p, Py_ssize_t n, Py_ssize_t M,
-            int f
+        void (*pack_columns)(
+            float* p, Py_ssize_t total, Py_ssize_t first, const float* a, Py_ssize_t lda,
+            Py_ssize_t rows, Py_ssize_t m
         ) noexcept nogil
-        Py_ssize_t (*derivatives_scratch)(Py_ssize_t M, Py_ssize_t D) noexcept nogil
-        void (*derivatives)(
-            float* dhh, float* dih, float* db, float* s,
-            const float* da, const float* h, const float* x,
-            Py_ssize_t N, Py_ssize_t M, Py_ssize_t D
+        void (*pack_inputs)(
+            float* p, const float* x, Py_ssize_t rows, Py_ssize_t D
+        ) noexcept nogil
+        void (*add_transposed)(
+            float* c, Py_ssize_t ldc, const float* a, const float* b,
+            Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n
         ) noexcept nogil
 
     ctypedef struct table_f64 "cbptt_table_f64":
         void (*activate)(double* x, Py_ssize_t n, int f) noexcept nogil
         void (*derivative)(double* d, const double* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(double* x, Py_ssize_t n) noexcept nogil
-        Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t M) noexcept nogil
         void (*pack)(
             double* p, const double* w, Py_ssize_t K, Py_ssize_t M, bint transpose
         ) noexcept nogil
-        void (*forward_step)(
-            double* a, const double* h, const double* x, const double* b, const double* p,
-            const double* p0, Py_ssize_t n, Py_ssize_t M, Py_ssize_t D, int f
+        void (*step)(
+            double* c, const double* s, Py_ssize_t lds,
+            const double* a0, Py_ssize_t lda0, const double* p0, Py_ssize_t K0,
+            const double* a1, Py_ssize_t lda1, const double* p1, Py_ssize_t K1,
+            const double* h, Py_ssize_t n, Py_ssize_t M, int f
         ) noexcept nogil
-        void (*backward_step)(
-            double* d, const double* e, const double* h, const double* p, Py_ssize_t n,
-            Py_ssize_t M, int f
+        void (*pack_columns)(
+            double* p, Py_ssize_t total, Py_ssize_t first, const double* a, Py_ssize_t lda,
+            Py_ssize_t rows, Py_ssize_t m
         ) noexcept nogil
-        Py_ssize_t (*derivatives_scratch)(Py_ssize_t M, Py_ssize_t D) noexcept nogil
-        void (*derivatives)(
-            double* dhh, double* dih, double* db, double* s,
-            const double* da, const double* h, const double* x,
-            Py_ssize_t N, Py_ssize_t M, Py_ssize_t D
+        void (*pack_inputs)(
+            double* p, const double* x, Py_ssize_t rows, Py_ssize_t D
+        ) noexcept nogil
+        void (*add_transposed)(
+            double* c, Py_ssize_t ldc, const double* a, const double* b,
+            Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n
         ) noexcept nogil
 
     ctypedef struct kernels "cbptt_kernels":
@@ -65,6 +69,8 @@ cdef extern from "kernels.h":
         const table_f64* f64
 
     const kernels* choose "cbptt_choose"(const char* isa) noexcept
+    unsigned long long c_flush_denormals "cbptt_flush_denormals"() noexcept nogil
+    void c_restore_mode "cbptt_restore_mode"(unsigned long long mode) noexcept nogil
 
 
 # The names of the functions, as every public argument spells them, and their codes.
@@ -134,96 +140,135 @@ cdef void exponential(
         chosen.f64.exponential(x, n)
 
 
-cdef floating* aligned(floating* scratch) noexcept nogil:
-    """The first address from scratch on where a line of the cache begins."""
-    return <floating*> (((<size_t> scratch) + 63) & ~<size_t> 63)
+# ---- products -------------------------------------------------------------------------------
 
-
-cdef floating* pack_matrix(
-    floating[::1] packed,            # OUT (packed_size(K, M),)
-    const floating[:, ::1] weight,   # IN  (K, M), or (M, K) where transpose
+cdef void pack_matrix(
+    floating* p,         # OUT (K * padded(M),)
+    const floating* w,   # IN  (K, M), or (M, K) where transpose
+    Py_ssize_t K,
+    Py_ssize_t M,
     bint transpose,
 ) noexcept nogil:
-    """Lay out a matrix, or its transpose, for the steps; return where it begins."""
-    cdef:
-        floating* start = aligned(&packed[0])
-        Py_ssize_t K = weight.shape[1] if transpose else weight.shape[0]
-        Py_ssize_t M = weight.shape[0] if transpose else weight.shape[1]
+    """Lay out a matrix, or its transpose, for the steps"""
     if floating is float:
-        chosen.f32.pack(start, &weight[0, 0], K, M, transpose)
+        chosen.f32.pack(p, w, K, M, transpose)
     else:
-        chosen.f64.pack(start, &weight[0, 0], K, M, transpose)
-    return start
+        chosen.f64.pack(p, w, K, M, transpose)
 
 
 cdef void forward_step(
-    floating* h_t,              # INOUT (n, M)  in: W0 x_t + b0 where packed_ih is NULL; out: h_t
-    const floating* h_prev,     # IN    (n, M)
-    const floating* x_t,        # IN    (n, D)
-    const floating* bias_h,     # IN    (M,)
-    const floating* packed_hh,  # IN    W11' from pack_matrix
-    const floating* packed_ih,  # IN    W0' from pack_matrix, or NULL
+    floating* h_t,              # OUT (n, M)
+    const floating* s,          # IN  (n, M), or one row for all where lds is 0
+    Py_ssize_t lds,
+    const floating* x_t,        # IN  (n, D), rows ldx apart
+    Py_ssize_t ldx,
+    const floating* packed_ih,  # IN  W0' from pack_matrix, or NULL: s holds W0 x_t already
+    const floating* h_prev,     # IN  (n, M)
+    const floating* packed_hh,  # IN  W11' from pack_matrix, or NULL: no recurrence
     Py_ssize_t n,
     Py_ssize_t M,
     Py_ssize_t D,
     int f,
 ) noexcept nogil:
-    """h_t = f(W0 x_t + W11 h_{t-1} + b0)"""
+    """h_t = f(s + W0 x_t + W11 h_{t-1})"""
+    cdef Py_ssize_t L = padded(M, sizeof(floating))
+    cdef Py_ssize_t depth = 0 if packed_hh == NULL else M
+    if packed_ih == NULL:
+        D = 0
     if floating is float:
-        chosen.f32.forward_step(h_t, h_prev, x_t, bias_h, packed_hh, packed_ih, n, M, D, f)
+        chosen.f32.step(h_t, s, lds, x_t, ldx, packed_ih, D, h_prev, L, packed_hh, depth,
+                        NULL, n, M, f)
     else:
-        chosen.f64.forward_step(h_t, h_prev, x_t, bias_h, packed_hh, packed_ih, n, M, D, f)
+        chosen.f64.step(h_t, s, lds, x_t, ldx, packed_ih, D, h_prev, L, packed_hh, depth,
+                        NULL, n, M, f)
 
 
 cdef void backward_step(
-    floating* da_t,           # INOUT (n, M)  in: dL/dh_t from the outputs; out: dL/da_t
-    const floating* da_next,  # IN    (n, M)
-    const floating* h_t,      # IN    (n, M)
-    const floating* packed,   # IN    W11 from pack_matrix
+    floating* da_t,             # OUT (n, M)
+    const floating* dh_t,       # IN  (n, M)  dL/dh_t from the outputs, may be da_t; or NULL: zeros
+    const floating* dz_t,       # IN  (n, K)
+    const floating* packed_ho,  # IN  W1 from pack_matrix, or NULL: dh_t holds dz_t W1 already
+    const floating* da_next,    # IN  (n, M)
+    const floating* packed_hh,  # IN  W11 from pack_matrix, or NULL: t is the last step
+    const floating* h_t,        # IN  (n, M), or NULL: f' = 1
     Py_ssize_t n,
     Py_ssize_t M,
+    Py_ssize_t K,
     int f,
 ) noexcept nogil:
-    """dL/da_t = (dL/dh_t + dL/da_{t+1} W11) f'(a_t)"""
-    # forward: h_t = f(a_t),  a_{t+1} += W11 h_t
+    """dL/da_t = (dL/dh_t + dL/da2_t W1 + dL/da_{t+1} W11) f'(a_t)"""
+    # forward: h_t = f(a_t),  a2_t = W1 h_t,  a_{t+1} += W11 h_t
+    cdef Py_ssize_t L = padded(M, sizeof(floating)), LK = padded(K, sizeof(floating))
+    cdef Py_ssize_t depth = 0 if packed_hh == NULL else M
+    if packed_ho == NULL:
+        K = 0
     if floating is float:
-        chosen.f32.backward_step(da_t, da_next, h_t, packed, n, M, f)
+        chosen.f32.step(da_t, dh_t, L, dz_t, LK, packed_ho, K, da_next, L, packed_hh, depth,
+                        h_t, n, M, f)
     else:
-        chosen.f64.backward_step(da_t, da_next, h_t, packed, n, M, f)
+        chosen.f64.step(da_t, dh_t, L, dz_t, LK, packed_ho, K, da_next, L, packed_hh, depth,
+                        h_t, n, M, f)
 
 
-cdef void hidden_derivatives(
-    floating[:, ::1] dweight_hh,    # OUT (M, M)
-    floating[:, ::1] dweight_ih,    # OUT (M, D)
-    floating[::1] dbias_h,          # OUT (M,)
-    floating[::1] chunk,            # scratch (chunk_size(M, D),)
-    const floating[:, ::1] da,      # IN  (N, M)
-    const floating[:, ::1] h_prev,  # IN  (N, M)
-    const floating[:, ::1] x,       # IN  (N, D)
+cdef void pack_columns(
+    floating* p,        # OUT (total * padded(m),)  rows first..first + rows of a chunk
+    Py_ssize_t total,
+    Py_ssize_t first,
+    const floating* a,  # IN  (rows, m)
+    Py_ssize_t rows,
+    Py_ssize_t m,
 ) noexcept nogil:
-    """[dL/dW11, dL/dW0, dL/db0] = sum_t da_t [h_{t-1}, x_t, 1]', chunk by chunk of rows"""
-    cdef Py_ssize_t N = da.shape[0], M = da.shape[1], D = x.shape[1]
-    cdef floating* scratch = aligned(&chunk[0])
+    """Lay out rows of a chunk as a side of `add_transposed`"""
+    cdef Py_ssize_t L = padded(m, sizeof(floating))
     if floating is float:
-        chosen.f32.derivatives(&dweight_hh[0, 0], &dweight_ih[0, 0], &dbias_h[0], scratch,
-                               &da[0, 0], &h_prev[0, 0], &x[0, 0], N, M, D)
+        chosen.f32.pack_columns(p, total, first, a, L, rows, m)
     else:
-        chosen.f64.derivatives(&dweight_hh[0, 0], &dweight_ih[0, 0], &dbias_h[0], scratch,
-                               &da[0, 0], &h_prev[0, 0], &x[0, 0], N, M, D)
+        chosen.f64.pack_columns(p, total, first, a, L, rows, m)
 
 
-def packed_size(Py_ssize_t K, Py_ssize_t M, bint single):
-    """Numbers of scratch that a packed (K, M) matrix takes, room for alignment included."""
-    if single:
-        return chosen.f32.packed_size(K, M) + 64 // sizeof(float)
-    return chosen.f64.packed_size(K, M) + 64 // sizeof(double)
+cdef void pack_inputs(
+    floating* p,        # OUT (rows * padded(D + 1),)
+    const floating* x,  # IN  (rows, D), rows D apart
+    Py_ssize_t rows,
+    Py_ssize_t D,
+) noexcept nogil:
+    """Lay out [x, 1] as a side of `add_transposed`"""
+    if floating is float:
+        chosen.f32.pack_inputs(p, x, rows, D)
+    else:
+        chosen.f64.pack_inputs(p, x, rows, D)
 
 
-def chunk_size(Py_ssize_t M, Py_ssize_t D, bint single):
-    """Numbers of scratch that the hidden derivatives take, room for alignment included."""
-    if single:
-        return chosen.f32.derivatives_scratch(M, D) + 64 // sizeof(float)
-    return chosen.f64.derivatives_scratch(M, D) + 64 // sizeof(double)
+cdef void add_transposed(
+    floating* c,        # INOUT (m, n), rows ldc apart
+    Py_ssize_t ldc,
+    const floating* a,  # IN    (rows, m) from pack_columns
+    const floating* b,  # IN    (rows, n) from pack_columns
+    Py_ssize_t rows,
+    Py_ssize_t m,
+    Py_ssize_t n,
+) noexcept nogil:
+    """C += A' B"""
+    if floating is float:
+        chosen.f32.add_transposed(c, ldc, a, b, rows, m, n)
+    else:
+        chosen.f64.add_transposed(c, ldc, a, b, rows, m, n)
+
+
+cdef Py_ssize_t padded(Py_ssize_t n, size_t itemsize) noexcept nogil:
+    """n rounded up to whole lines of 64 bytes: how far apart rows of n numbers lie"""
+    return <Py_ssize_t> ((n * itemsize + 63) // 64 * 64 // itemsize)
+
+
+# ---- the mode of the processor ------------------------------------------------------------------
+
+cdef unsigned long long flush_denormals() noexcept nogil:
+    """Let this thread take numbers too small to be normal as zeros; return the mode it was in"""
+    return c_flush_denormals()
+
+
+cdef void restore_mode(unsigned long long mode) noexcept nogil:
+    c_restore_mode(mode)
 
 
 cdef int _code(str name) except -1:

@@ -8,15 +8,21 @@ cdef enum Loss:
 
 
 cdef void output(
-    floating[:, ::1] z,  # INOUT (R, K)  in: a2; out: h2 = f(a2)
+    floating* z,    # INOUT (R, K), rows ld apart  in: a2; out: h2 = f(a2)
+    Py_ssize_t ld,
+    Py_ssize_t R,
+    Py_ssize_t K,
     int f,
 ) noexcept nogil
 
 cdef double loss_and_delta(
-    floating[:, ::1] z,          # INOUT (R, K)  in: a2; out: h2 = f(a2)
-    floating[:, ::1] dz,         # INOUT (R, K)  in: the targets; out: w dL/da2
-    const floating[::1] weight,  # IN    (R,)    w; 0 marks a row without a target
+    floating* z,             # INOUT (R, K), rows ld apart  in: a2; out: h2 = f(a2)
+    floating* dz,            # INOUT (R, K), rows ld apart  in: the targets; out: w dL/da2
+    Py_ssize_t ld,
+    const floating* weight,  # IN    (R,)    w; 0 marks a row without a target
+    Py_ssize_t R,
+    Py_ssize_t K,
     int f,
     int loss,
-    bint canonical,              # take the shortcut f(a2) - target where it holds
+    bint canonical,          # take the shortcut h2 - target where it holds
 ) noexcept nogil

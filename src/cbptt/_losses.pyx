@@ -60,16 +60,19 @@ cdef inline void output_row(
 
 
 cdef void output(
-    floating[:, ::1] z,  # INOUT (R, K)  in: a2; out: h2 = f(a2)
+    floating* z,    # INOUT (R, K), rows ld apart  in: a2; out: h2 = f(a2)
+    Py_ssize_t ld,
+    Py_ssize_t R,
+    Py_ssize_t K,
     int f,
 ) noexcept nogil:
     """h2 = f(a2)"""
     cdef Py_ssize_t r
-    if f == SOFTMAX:
-        for r in range(z.shape[0]):
-            output_row(&z[r, 0], z.shape[1], f)
+    if f == SOFTMAX or ld != K:
+        for r in range(R):
+            output_row(z + r * ld, K, f)
     else:
-        activate(&z[0, 0], z.shape[0] * z.shape[1], f)
+        activate(z, R * K, f)
 
 
 # ---- the loss of one row: takes a2, leaves h2 -------------------------------------------------
@@ -171,16 +174,18 @@ cdef inline void times_jacobian_row(
 
 
 cdef double loss_and_delta(
-    floating[:, ::1] z,          # INOUT (R, K)  in: a2; out: h2 = f(a2)
-    floating[:, ::1] dz,         # INOUT (R, K)  in: the targets; out: w dL/da2
-    const floating[::1] weight,  # IN    (R,)    w; 0 marks a row without a target
+    floating* z,             # INOUT (R, K), rows ld apart  in: a2; out: h2 = f(a2)
+    floating* dz,            # INOUT (R, K), rows ld apart  in: the targets; out: w dL/da2
+    Py_ssize_t ld,
+    const floating* weight,  # IN    (R,)    w; 0 marks a row without a target
+    Py_ssize_t R,
+    Py_ssize_t K,
     int f,
     int loss,
-    bint canonical,              # take the shortcut h2 - target where it holds
+    bint canonical,          # take the shortcut h2 - target where it holds
 ) noexcept nogil:
     """Return sum_r w_r L(h2_r, target_r), summed in double."""
     cdef:
-        Py_ssize_t K = z.shape[1]
         Py_ssize_t r, k
         double total = 0
         floating w
@@ -188,9 +193,9 @@ cdef double loss_and_delta(
         floating* dz_r
         bint shortcut = canonical and is_canonical(f, loss)
 
-    for r in range(z.shape[0]):
-        z_r = &z[r, 0]
-        dz_r = &dz[r, 0]
+    for r in range(R):
+        z_r = z + r * ld
+        dz_r = dz + r * ld
         w = weight[r]
 
         if w == 0:
@@ -217,6 +222,8 @@ cdef double loss_and_delta(
     return total
 
 
+# ---- the boundary: shapes were compared by the callers -------------------------------------------
+
 def evaluate(
     floating[:, ::1] z,
     floating[:, ::1] dz,
@@ -227,11 +234,12 @@ def evaluate(
 ):
     """Turn z from a2 into h2 and dz from targets into w dL/da2, in place; return the loss."""
     with nogil:
-        total = loss_and_delta(z, dz, weight, f, loss, canonical)
+        total = loss_and_delta(&z[0, 0], &dz[0, 0], z.shape[1], &weight[0], z.shape[0],
+                               z.shape[1], f, loss, canonical)
     return total
 
 
 def evaluate_output(floating[:, ::1] z, int f):
     """Turn z from a2 into h2 = f(a2), in place."""
     with nogil:
-        output(z, f)
+        output(&z[0, 0], z.shape[1], z.shape[0], z.shape[1], f)

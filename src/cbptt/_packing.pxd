@@ -3,30 +3,57 @@
 from cython cimport floating
 
 
+cdef Py_ssize_t longest(
+    const Py_ssize_t* ids,      # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* offsets,  # IN  (n + 1,)
+) noexcept nogil
+
+cdef void sort_by_length(
+    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
+    Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
+    Py_ssize_t* places,         # scratch (T + 1,)
+    const Py_ssize_t* ids,      # IN  (B,)
+    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    Py_ssize_t B,
+    Py_ssize_t T,
+) noexcept nogil
+
 cdef Py_ssize_t pack(
-    Py_ssize_t[::1] order,          # OUT (B,)     the sequences' ids, longest first
-    Py_ssize_t[::1] batch_sizes,    # OUT (T,)     sequences alive at each step
-    Py_ssize_t[::1] rows,           # OUT (N,)     each packed row's row in the flat buffer
-    Py_ssize_t[::1] ends,           # OUT (B,)     packed row of each sequence's last step
-    Py_ssize_t[::1] places,         # scratch (T + 1,)
-    const Py_ssize_t[::1] ids,      # IN  (B,)     which sequences
-    const Py_ssize_t[::1] offsets,  # IN  (n + 1,) where each begins in the flat buffer
+    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
+    Py_ssize_t* batch_sizes,    # OUT (T,)      sequences alive at each step
+    Py_ssize_t* rows,           # OUT (N,)      each packed row's row in the flat buffer
+    Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
+    Py_ssize_t* places,         # scratch (T + 1,)
+    const Py_ssize_t* ids,      # IN  (B,)      which sequences
+    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    Py_ssize_t B,
+    Py_ssize_t T,
 ) noexcept nogil
 
 cdef void gather_rows(
-    floating[:, ::1] packed,      # OUT (R, C)   packed[r] = flat[rows[r]]
-    const floating[:, ::1] flat,  # IN  (*, C)
-    const Py_ssize_t[::1] rows,   # IN  (R,)
+    floating* packed,        # OUT (R, C), rows ld apart  packed[r] = flat[rows[r]]
+    Py_ssize_t ld,
+    const floating* flat,    # IN  (*, C), rows ld_flat apart
+    Py_ssize_t ld_flat,
+    const Py_ssize_t* rows,  # IN  (R,)
+    Py_ssize_t R,
+    Py_ssize_t C,
 ) noexcept nogil
 
 cdef void scatter_rows(
-    floating[:, ::1] flat,          # OUT (*, C)   flat[rows[r]] = packed[r], 0 elsewhere
-    const floating[:, ::1] packed,  # IN  (R, C)
-    const Py_ssize_t[::1] rows,     # IN  (R,)
+    floating* flat,          # INOUT (*, C), rows C apart  flat[rows[r]] = packed[r]
+    const floating* packed,  # IN    (R, C), rows ld apart
+    Py_ssize_t ld,
+    const Py_ssize_t* rows,  # IN    (R,)
+    Py_ssize_t R,
+    Py_ssize_t C,
 ) noexcept nogil
 
 cdef void gather_one_hot(
-    floating[:, ::1] packed,     # OUT (R, C)   packed[r, flat[rows[r]]] = 1, 0 elsewhere
-    const Py_ssize_t[::1] flat,  # IN  (*,)     classes; a negative one leaves its row 0
-    const Py_ssize_t[::1] rows,  # IN  (R,)
+    floating* packed,        # OUT (R, C), rows ld apart  packed[r, flat[rows[r]]] = 1, 0 elsewhere
+    Py_ssize_t ld,
+    const Py_ssize_t* flat,  # IN  (*,)  classes; a negative one leaves its row 0
+    const Py_ssize_t* rows,  # IN  (R,)
+    Py_ssize_t R,
 ) noexcept nogil

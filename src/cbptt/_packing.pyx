@@ -8,36 +8,58 @@ from cython cimport floating
 from libc.string cimport memcpy, memset
 
 
-cdef Py_ssize_t pack(
-    Py_ssize_t[::1] order,          # OUT (B,)     the sequences' ids, longest first
-    Py_ssize_t[::1] batch_sizes,    # OUT (T,)     sequences alive at each step
-    Py_ssize_t[::1] rows,           # OUT (N,)     each packed row's row in the flat buffer
-    Py_ssize_t[::1] ends,           # OUT (B,)     packed row of each sequence's last step
-    Py_ssize_t[::1] places,         # scratch (T + 1,)
-    const Py_ssize_t[::1] ids,      # IN  (B,)     which sequences
-    const Py_ssize_t[::1] offsets,  # IN  (n + 1,) where each begins in the flat buffer
+cdef Py_ssize_t longest(
+    const Py_ssize_t* ids,      # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* offsets,  # IN  (n + 1,)
 ) noexcept nogil:
-    """Lay out a batch; return N. A stable counting sort: equal lengths keep the order of ids."""
-    cdef:
-        Py_ssize_t B = ids.shape[0], T = batch_sizes.shape[0]
-        Py_ssize_t i, t, length, first
+    """T, the length of the longest of the sequences"""
+    cdef Py_ssize_t i, T = 0
+    for i in range(B):
+        T = max(T, offsets[ids[i] + 1] - offsets[ids[i]])
+    return T
 
-    # batch_sizes[t] = how many sequences are longer than t
-    memset(&batch_sizes[0], 0, T * sizeof(Py_ssize_t))
+
+cdef void sort_by_length(
+    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
+    Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
+    Py_ssize_t* places,         # scratch (T + 1,)
+    const Py_ssize_t* ids,      # IN  (B,)
+    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    Py_ssize_t B,
+    Py_ssize_t T,
+) noexcept nogil:
+    """A stable counting sort: equal lengths keep the order of ids"""
+    cdef Py_ssize_t i, t, length
+    memset(batch_sizes, 0, T * sizeof(Py_ssize_t))
     for i in range(B):
         batch_sizes[offsets[ids[i] + 1] - offsets[ids[i]] - 1] += 1
     for t in range(T - 1, 0, -1):
         batch_sizes[t - 1] += batch_sizes[t]
 
     # The sequences of a length are placed behind all longer ones.
-    memcpy(&places[0], &batch_sizes[0], T * sizeof(Py_ssize_t))
+    memcpy(places, batch_sizes, T * sizeof(Py_ssize_t))
     places[T] = 0
     for i in range(B):
         length = offsets[ids[i] + 1] - offsets[ids[i]]
         order[places[length]] = ids[i]
         places[length] += 1
 
-    first = 0
+
+cdef Py_ssize_t pack(
+    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
+    Py_ssize_t* batch_sizes,    # OUT (T,)      sequences alive at each step
+    Py_ssize_t* rows,           # OUT (N,)      each packed row's row in the flat buffer
+    Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
+    Py_ssize_t* places,         # scratch (T + 1,)
+    const Py_ssize_t* ids,      # IN  (B,)      which sequences
+    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    Py_ssize_t B,
+    Py_ssize_t T,
+) noexcept nogil:
+    """Lay out a batch; return N"""
+    cdef Py_ssize_t i, t, first = 0
+    sort_by_length(order, batch_sizes, places, ids, offsets, B, T)
     for t in range(T):
         for i in range(batch_sizes[t]):
             rows[first + i] = offsets[order[i]] + t
@@ -48,37 +70,47 @@ cdef Py_ssize_t pack(
 
 
 cdef void gather_rows(
-    floating[:, ::1] packed,      # OUT (R, C)   packed[r] = flat[rows[r]]
-    const floating[:, ::1] flat,  # IN  (*, C)
-    const Py_ssize_t[::1] rows,   # IN  (R,)
+    floating* packed,        # OUT (R, C), rows ld apart  packed[r] = flat[rows[r]]
+    Py_ssize_t ld,
+    const floating* flat,    # IN  (*, C), rows ld_flat apart
+    Py_ssize_t ld_flat,
+    const Py_ssize_t* rows,  # IN  (R,)
+    Py_ssize_t R,
+    Py_ssize_t C,
 ) noexcept nogil:
-    cdef Py_ssize_t r, C = packed.shape[1]
-    for r in range(rows.shape[0]):
-        memcpy(&packed[r, 0], &flat[rows[r], 0], C * sizeof(floating))
+    cdef Py_ssize_t r
+    for r in range(R):
+        memcpy(packed + r * ld, flat + rows[r] * ld_flat, C * sizeof(floating))
 
 
 cdef void scatter_rows(
-    floating[:, ::1] flat,          # OUT (*, C)   flat[rows[r]] = packed[r], 0 elsewhere
-    const floating[:, ::1] packed,  # IN  (R, C)
-    const Py_ssize_t[::1] rows,     # IN  (R,)
+    floating* flat,          # INOUT (*, C), rows C apart  flat[rows[r]] = packed[r]
+    const floating* packed,  # IN    (R, C), rows ld apart
+    Py_ssize_t ld,
+    const Py_ssize_t* rows,  # IN    (R,)
+    Py_ssize_t R,
+    Py_ssize_t C,
 ) noexcept nogil:
-    cdef Py_ssize_t r, C = packed.shape[1]
-    memset(&flat[0, 0], 0, flat.shape[0] * C * sizeof(floating))
-    for r in range(rows.shape[0]):
-        memcpy(&flat[rows[r], 0], &packed[r, 0], C * sizeof(floating))
+    cdef Py_ssize_t r
+    for r in range(R):
+        memcpy(flat + rows[r] * C, packed + r * ld, C * sizeof(floating))
 
 
 cdef void gather_one_hot(
-    floating[:, ::1] packed,     # OUT (R, C)   packed[r, flat[rows[r]]] = 1, 0 elsewhere
-    const Py_ssize_t[::1] flat,  # IN  (*,)     classes; a negative one leaves its row 0
-    const Py_ssize_t[::1] rows,  # IN  (R,)
+    floating* packed,        # OUT (R, C), rows ld apart  packed[r, flat[rows[r]]] = 1, 0 elsewhere
+    Py_ssize_t ld,
+    const Py_ssize_t* flat,  # IN  (*,)  classes; a negative one leaves its row 0
+    const Py_ssize_t* rows,  # IN  (R,)
+    Py_ssize_t R,
 ) noexcept nogil:
-    cdef Py_ssize_t r, C = packed.shape[1]
-    memset(&packed[0, 0], 0, rows.shape[0] * C * sizeof(floating))
-    for r in range(rows.shape[0]):
+    cdef Py_ssize_t r
+    memset(packed, 0, R * ld * sizeof(floating))
+    for r in range(R):
         if flat[rows[r]] >= 0:
-            packed[r, flat[rows[r]]] = 1
+            packed[r * ld + flat[rows[r]]] = 1
 
+
+# ---- for the tests ------------------------------------------------------------------------------
 
 def layout(
     Py_ssize_t[::1] order,
@@ -90,6 +122,5 @@ def layout(
     const Py_ssize_t[::1] offsets,
 ):
     """Fill order, batch_sizes, rows and ends for the sequences ids; return the number of rows."""
-    with nogil:
-        n_rows = pack(order, batch_sizes, rows, ends, places, ids, offsets)
-    return n_rows
+    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &places[0], &ids[0], &offsets[0],
+                ids.shape[0], batch_sizes.shape[0])

@@ -1,4 +1,5 @@
-/* Which instruction sets were compiled, and which of them this processor runs. */
+/* Which instruction sets were compiled, and which of them this processor runs; its mode of taking
+ * numbers too small to be normal. */
 #include "kernels.h"
 
 #include <string.h>
@@ -47,3 +48,54 @@ const cbptt_kernels *cbptt_choose(const char *isa)
             return &compiled[i];
     return NULL;
 }
+
+/* ---- denormals ------------------------------------------------------------------------------ */
+
+#if defined(__x86_64__) || defined(__SSE__)
+#include <xmmintrin.h>
+
+#define FLUSH_TO_ZERO      (1u << 15)
+#define DENORMALS_ARE_ZERO (1u << 6)
+
+unsigned long long cbptt_flush_denormals(void)
+{
+    const unsigned mode = _mm_getcsr();
+    _mm_setcsr(mode | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO);
+    return mode;
+}
+
+void cbptt_restore_mode(unsigned long long mode)
+{
+    _mm_setcsr((unsigned)mode);
+}
+
+#elif defined(__aarch64__)
+
+#define FLUSH_TO_ZERO (1ull << 24) /* inputs and results */
+
+unsigned long long cbptt_flush_denormals(void)
+{
+    unsigned long long mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | FLUSH_TO_ZERO));
+    return mode;
+}
+
+void cbptt_restore_mode(unsigned long long mode)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+}
+
+#else
+
+unsigned long long cbptt_flush_denormals(void)
+{
+    return 0;
+}
+
+void cbptt_restore_mode(unsigned long long mode)
+{
+    (void)mode;
+}
+
+#endif

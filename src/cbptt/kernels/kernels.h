@@ -8,18 +8,20 @@
  *   derivative(d, h, n, f)         d := d * f'(a), told from h = f(a)    d INOUT (n,), h IN (n,)
  *   exponential(x, n)              x := exp(x)                           x INOUT (n,)
  *
- *   packed_size(K, M)              numbers that a packed (K, M) matrix takes
- *   pack(p, w, K, M, transpose)    p := W (K, M), or W' where transpose and W is (M, K)
- *   forward_step(a, h, x, b, p, p0, n, M, D, f)
- *       a := f(x W0' + b + h W11') p, p0: W11', W0' packed               a OUT, h IN (n, M), x IN
- *       a := f(a + h W11')         where p0 is NULL                      a INOUT
- *   backward_step(d, e, h, p, n, M, f)
- *       d := (d + e W11) * f'(a)   p: W11 packed, h = f(a)               d INOUT, e, h IN (n, M)
+ * padded(n) is n rounded up to whole lines of 64 bytes. Rows of n numbers lie so far apart where
+ * nothing else is said; what pads them is read, but reaches no result.
  *
- *   derivatives_scratch(M, D)      numbers of scratch that derivatives takes
- *   derivatives(dhh, dih, db, s, da, h, x, N, M, D)
- *       [dhh, dih, db] := da' [h, x, 1]    dhh OUT (M, M), dih OUT (M, D), db OUT (M,), s scratch,
- *                                          da, h IN (N, M), x IN (N, D)
+ *   pack(p, w, K, M, transpose)    p := W (K, M), or W' where transpose and W is (M, K)
+ *                                                                        p OUT (K * padded(M),)
+ *   step(c, s, lds, a0, lda0, p0, K0, a1, lda1, p1, K1, h, n, M, f)
+ *       c := f(s + a0 P0 + a1 P1)          where h is NULL               c OUT (n, M)
+ *       c := (s + a0 P0 + a1 P1) * f'(a)   where h = f(a)                h IN (n, M)
+ *       s IN (n, M) rows lds apart, or NULL: zeros;  a0 IN (n, K0) rows lda0 apart;  p0: P0 packed
+ *
+ *   pack_columns(p, total, first, a, lda, rows, m)    rows of a chunk     p OUT, a IN (rows, m)
+ *   pack_inputs(p, x, rows, D)                        the same of [x, 1]  x IN (rows, D), D apart
+ *   add_transposed(c, ldc, a, b, rows, m, n)
+ *       c += a' b, a and b packed      c INOUT (m, n) rows ldc apart, a IN (rows, m), b (rows, n)
  */
 #ifndef CBPTT_KERNELS_H
 #define CBPTT_KERNELS_H
@@ -34,15 +36,15 @@ enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU };
         void (*activate)(real * x, ptrdiff_t n, int f);                                            \
         void (*derivative)(real * d, const real *h, ptrdiff_t n, int f);                           \
         void (*exponential)(real * x, ptrdiff_t n);                                                \
-        ptrdiff_t (*packed_size)(ptrdiff_t K, ptrdiff_t M);                                        \
         void (*pack)(real * p, const real *w, ptrdiff_t K, ptrdiff_t M, int transpose);            \
-        void (*forward_step)(real * a, const real *h, const real *x, const real *b, const real *p, \
-                             const real *p0, ptrdiff_t n, ptrdiff_t M, ptrdiff_t D, int f);        \
-        void (*backward_step)(real * d, const real *e, const real *h, const real *p, ptrdiff_t n,  \
-                              ptrdiff_t M, int f);                                                 \
-        ptrdiff_t (*derivatives_scratch)(ptrdiff_t M, ptrdiff_t D);                                \
-        void (*derivatives)(real * dhh, real *dih, real *db, real *s, const real *da,              \
-                            const real *h, const real *x, ptrdiff_t N, ptrdiff_t M, ptrdiff_t D);  \
+        void (*step)(real * c, const real *s, ptrdiff_t lds, const real *a0, ptrdiff_t lda0,       \
+                     const real *p0, ptrdiff_t K0, const real *a1, ptrdiff_t lda1, const real *p1, \
+                     ptrdiff_t K1, const real *h, ptrdiff_t n, ptrdiff_t M, int f);                \
+        void (*pack_columns)(real * p, ptrdiff_t total, ptrdiff_t first, const real *a,            \
+                             ptrdiff_t lda, ptrdiff_t rows, ptrdiff_t m);                          \
+        void (*pack_inputs)(real * p, const real *x, ptrdiff_t rows, ptrdiff_t D);                 \
+        void (*add_transposed)(real * c, ptrdiff_t ldc, const real *a, const real *b,              \
+                               ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n);                          \
     }
 
 typedef CBPTT_TABLE(float) cbptt_table_f32;
@@ -57,5 +59,10 @@ typedef struct {
 /* The widest set that this processor runs, or the named one; NULL where the name is unknown or
  * the processor lacks it. */
 const cbptt_kernels *cbptt_choose(const char *isa);
+
+/* Let this thread take numbers too small to be normal as zeros, which are as fast as others, and
+ * return the mode it was in; give the mode back. Where the processor has no such mode, nothing. */
+unsigned long long cbptt_flush_denormals(void);
+void cbptt_restore_mode(unsigned long long mode);
 
 #endif

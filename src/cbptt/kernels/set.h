@@ -8,16 +8,14 @@
 void NAME(activate)(real *restrict x, ptrdiff_t n, int f);
 void NAME(derivative)(real *restrict d, const real *restrict h, ptrdiff_t n, int f);
 void NAME(exponential)(real *restrict x, ptrdiff_t n);
-ptrdiff_t NAME(packed_size)(ptrdiff_t K, ptrdiff_t M);
 void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t M, int transpose);
-void NAME(forward_step)(real *restrict a, const real *restrict h, const real *restrict x,
-                        const real *restrict b, const real *restrict p, const real *restrict p0,
-                        ptrdiff_t n, ptrdiff_t M, ptrdiff_t D, int f);
-void NAME(backward_step)(real *restrict d, const real *restrict e, const real *restrict h,
-                         const real *restrict p, ptrdiff_t n, ptrdiff_t M, int f);
-ptrdiff_t NAME(derivatives_scratch)(ptrdiff_t M, ptrdiff_t D);
-void NAME(derivatives)(real *restrict dhh, real *restrict dih, real *restrict db,
-                       real *restrict scratch, const real *restrict da, const real *restrict h_prev,
-                       const real *restrict x, ptrdiff_t N, ptrdiff_t M, ptrdiff_t D);
+void NAME(step)(real *c, const real *s, ptrdiff_t lds, const real *a0, ptrdiff_t lda0,
+                const real *p0, ptrdiff_t K0, const real *a1, ptrdiff_t lda1, const real *p1,
+                ptrdiff_t K1, const real *h, ptrdiff_t n, ptrdiff_t M, int f);
+void NAME(pack_columns)(real *restrict p, ptrdiff_t total, ptrdiff_t first, const real *restrict a,
+                        ptrdiff_t lda, ptrdiff_t rows, ptrdiff_t m);
+void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t rows, ptrdiff_t D);
+void NAME(add_transposed)(real *restrict c, ptrdiff_t ldc, const real *restrict a,
+                          const real *restrict b, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n);
 
 #endif

@@ -5,6 +5,7 @@
 #include "real.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -23,18 +24,29 @@
 #define PANEL    ((ptrdiff_t)(64 / sizeof(real))) /* columns that one line of the cache holds */
 #define VECTORS  (64 / VECTOR_BYTES)              /* per line */
 #define LANES    (VECTOR_BYTES / (int)sizeof(real))
-#define MAX_TILE 6 /* rows, and panels, of a tile at the most */
+#define MAX_TILE 8 /* rows, and panels, of a tile at the most */
 
-/* C += A B for a tile of R rows by P panels of columns, with the sums in registers:
+/* The factors of one product: A (rows, depth) and B (depth, columns).
  *
- *     C[i, j] += sum over k < depth of A[i, k] B[k, j]      in ascending k
+ *     A[i, k] = a[i * a_row + k * a_step]
+ *     B[k, j] = b[j / PANEL * b_panel + k * PANEL + j % PANEL] */
+typedef struct {
+    const real *a;
+    ptrdiff_t a_row, a_step;
+    const real *b;
+    ptrdiff_t b_panel;
+    ptrdiff_t depth;
+} product;
+
+/* C = S + A B + A' B' + ..  for a tile of R rows by P panels of columns, with the sums in
+ * registers:
  *
- *     c INOUT (R, P * PANEL)      rows ldc apart
- *     a IN    (R, depth)          A[i, k] = a[i * a_row + k * a_step]
- *     b IN    (depth, P * PANEL)  rows b_step apart, panels b_panel apart */
-typedef void cbptt_tile(real *restrict c, ptrdiff_t ldc, const real *restrict a, ptrdiff_t a_row,
-                        ptrdiff_t a_step, const real *restrict b, ptrdiff_t b_panel,
-                        ptrdiff_t b_step, ptrdiff_t depth);
+ *     C[i, j] = S[i, j] + sum over products, over k < depth, of A[i, k] B[k, j]    in ascending k
+ *
+ *     c OUT (R, P * PANEL)   rows ldc apart
+ *     s IN  (R, P * PANEL)   rows lds apart (0: the same row for all); may be c; NULL: zeros */
+typedef void cbptt_tile(real *c, ptrdiff_t ldc, const real *s, ptrdiff_t lds,
+                        const product *products, int n_products);
 
 /* tiles[R - 1][P - 1]; NULL where the sums would not fit into the registers. */
 extern cbptt_tile *const NAME(tiles)[MAX_TILE][MAX_TILE];
@@ -43,12 +55,6 @@ extern cbptt_tile *const NAME(tiles)[MAX_TILE][MAX_TILE];
 static inline ptrdiff_t fewest_parts(ptrdiff_t n, ptrdiff_t most)
 {
     return (n + most - 1) / most;
-}
-
-/* The most rows of a tile of one panel. */
-static inline ptrdiff_t most_rows(void)
-{
-    return REGISTERS / VECTORS < MAX_TILE ? REGISTERS / VECTORS : MAX_TILE;
 }
 
 /* The most panels of a tile of so many rows. */

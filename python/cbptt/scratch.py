@@ -1,0 +1,86 @@
+"""Memory that batches of a network are run in, asked for once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt._bptt import Network, Plan
+
+__all__ = ["Scratch", "make_scratch"]
+
+LINE = 64  # bytes of a line of the cache, at which every array begins
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Memory for batches up to a size, overwritten by each of them.
+
+    Attributes
+    ----------
+    plan : how batches are cut, and where things lie in a block.
+    n_threads : threads there is memory for.
+    arrays : by name: packed, the parameters as the products want them; blocks, indices and sums,
+        a row for each thread; batch_order; and, for the way back, gradients and losses, a row for
+        each shard. The first row of gradients becomes that of the batch.
+    """
+
+    plan: Plan
+    n_threads: int
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def gradient(self) -> NDArray[np.floating]:
+        """(P,) where the gradient of a batch is left."""
+        gradient: NDArray[np.floating] = self.arrays["gradients"][0]
+        return gradient
+
+
+def make_scratch(
+    network: Network,
+    n_parameters: int,
+    lengths: NDArray[np.intp],
+    batch_size: int,
+    n_threads: int,
+    dtype: np.dtype[Any],
+    *,
+    backward: bool,
+) -> Scratch:
+    """Ask for the memory of batches.
+
+    Parameters
+    ----------
+    network : as the compiled code sees it.
+    n_parameters : int, P
+    lengths : (n,) lengths of the sequences that batches are drawn from.
+    batch_size : the most sequences of a batch.
+    n_threads : threads that may take part; fewer do where a batch has fewer parts.
+    dtype : precision.
+    backward : whether batches go forward and back, or forward only.
+    """
+    longest_first = np.sort(np.asarray(lengths, np.intp))[::-1].copy()
+    plan = Plan(network, longest_first, batch_size, backward)
+    n_threads = max(1, min(n_threads, plan.n_parts))
+    arrays = {
+        "packed": aligned((network.packed_size,), dtype),
+        "blocks": aligned((n_threads, plan.block_size), dtype),
+        "indices": np.empty((n_threads, plan.index_size), np.intp),
+        "sums": np.empty((n_threads, network.sums_size)),
+        "batch_order": np.empty(plan.order_size, np.intp),
+    }
+    if backward:
+        arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)
+        arrays["losses"] = np.empty((plan.n_parts, 2))
+    return Scratch(plan, n_threads, arrays)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Ask for an array whose first entry lies at the beginning of a line of the cache."""
+    n_bytes = prod(shape) * dtype.itemsize
+    memory = np.empty(n_bytes + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
+    return memory[first : first + n_bytes].view(dtype).reshape(shape)

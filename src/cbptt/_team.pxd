@@ -1,0 +1,25 @@
+"""Threads that share out numbered items of work."""
+
+from cpython.pythread cimport PyThread_type_lock
+
+
+cdef class Team:
+    cdef:
+        readonly Py_ssize_t n_threads
+        long long ticket            # the phase's number << 32 | the next item
+        Py_ssize_t n_items
+        Py_ssize_t n_done
+        int phase
+        int closed
+        int* asleep                 # (n_threads,)
+        PyThread_type_lock* beds    # (n_threads,)
+
+    cdef void publish(self, int phase, Py_ssize_t n_items, bint wake) noexcept nogil
+    cdef Py_ssize_t claim(self) noexcept nogil
+    cdef void done(self) noexcept nogil
+    cdef void join(self) noexcept nogil
+    cdef Py_ssize_t next_item(self, Py_ssize_t thread) noexcept nogil
+    cdef void close_quietly(self) noexcept nogil
+    cdef void _sleep(self, Py_ssize_t thread) noexcept nogil
+    cdef void _wake(self, Py_ssize_t thread) noexcept nogil
+    cdef bint _may_go_on(self, Py_ssize_t thread) noexcept nogil

@@ -1,0 +1,177 @@
+"""Threads that share out numbered items of work, without the GIL and without spinning.
+
+One thread leads: it publishes a phase of n items, takes part in it and joins it. The others wait
+for items, whatever the phase, until the team is closed. Items are claimed one by one, so that a
+thread whose core is busy with something else claims fewer; a thread that never comes is missed by
+nobody, as the leader waits for claimed items only. Who has nothing to do sleeps on a lock of
+Python's, which is a semaphore or a condition of the system.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.pythread cimport (
+    WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
+    PyThread_release_lock,
+)
+
+cdef extern from *:
+    """
+    #define cbptt_load(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+    #define cbptt_store(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+    #define cbptt_exchange(p, v) __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+    #define cbptt_add(p, v) __atomic_add_fetch(p, v, __ATOMIC_SEQ_CST)
+    #define cbptt_advance(p, v) \
+        __atomic_compare_exchange_n(p, v, *(v) + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+    """
+    long long load_ticket "cbptt_load"(long long*) noexcept nogil
+    void store_ticket "cbptt_store"(long long*, long long) noexcept nogil
+    bint advance "cbptt_advance"(long long*, long long*) noexcept nogil
+    Py_ssize_t load_size "cbptt_load"(Py_ssize_t*) noexcept nogil
+    void store_size "cbptt_store"(Py_ssize_t*, Py_ssize_t) noexcept nogil
+    Py_ssize_t add_size "cbptt_add"(Py_ssize_t*, Py_ssize_t) noexcept nogil
+    int load_flag "cbptt_load"(int*) noexcept nogil
+    void store_flag "cbptt_store"(int*, int) noexcept nogil
+    int exchange_flag "cbptt_exchange"(int*, int) noexcept nogil
+
+
+cdef long long ITEM = (<long long> 1 << 32) - 1  # the part of a ticket that tells the item
+
+
+cdef class Team:
+    """Threads that share out items; thread 0 leads.
+
+    Parameters
+    ----------
+    n_threads : int, the leader included
+    """
+
+    def __cinit__(self, Py_ssize_t n_threads):
+        cdef Py_ssize_t thread
+        self.n_threads = n_threads
+        self.asleep = <int*> PyMem_Calloc(n_threads, sizeof(int))
+        self.beds = <PyThread_type_lock*> PyMem_Calloc(n_threads, sizeof(PyThread_type_lock))
+        if self.asleep == NULL or self.beds == NULL:
+            raise MemoryError
+        for thread in range(n_threads):
+            self.beds[thread] = PyThread_allocate_lock()
+            if self.beds[thread] == NULL:
+                raise MemoryError
+            PyThread_acquire_lock(self.beds[thread], WAIT_LOCK)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t thread
+        if self.beds != NULL:
+            for thread in range(self.n_threads):
+                if self.beds[thread] != NULL:
+                    PyThread_release_lock(self.beds[thread])
+                    PyThread_free_lock(self.beds[thread])
+        PyMem_Free(self.beds)
+        PyMem_Free(self.asleep)
+
+    def close(self):
+        """Let everyone go who waits for items, or comes later."""
+        with nogil:
+            self.close_quietly()
+
+    # ---- the leader -------------------------------------------------------------------------
+
+    cdef void publish(self, int phase, Py_ssize_t n_items, bint wake) noexcept nogil:
+        """Offer the items 0..n_items - 1; all of an earlier phase are done.
+
+        Without wake, nobody is woken who sleeps: for items that are not worth it.
+        """
+        cdef Py_ssize_t thread
+        cdef long long number = (load_ticket(&self.ticket) >> 32) + 1
+        # First a ticket that no item is claimed with, whatever n_items.
+        store_ticket(&self.ticket, number << 32 | ITEM)
+        store_flag(&self.phase, phase)
+        store_size(&self.n_done, 0)
+        store_size(&self.n_items, n_items)
+        store_ticket(&self.ticket, number << 32)
+        for thread in range(1, self.n_threads if wake else 1):
+            self._wake(thread)
+
+    cdef void join(self) noexcept nogil:
+        """Wait until all items are done; none is left to be claimed."""
+        while not self._may_go_on(0):
+            self._sleep(0)
+
+    cdef void close_quietly(self) noexcept nogil:
+        cdef Py_ssize_t thread
+        store_flag(&self.closed, 1)
+        for thread in range(1, self.n_threads):
+            self._wake(thread)
+
+    # ---- everyone ---------------------------------------------------------------------------
+
+    cdef Py_ssize_t claim(self) noexcept nogil:
+        """Return an item that is now the caller's, or -1 where none is left."""
+        cdef long long ticket = load_ticket(&self.ticket)
+        cdef Py_ssize_t item
+        while True:
+            # Should n_items be another phase's by now, then the ticket has changed as well.
+            item = <Py_ssize_t> (ticket & ITEM)
+            if item >= load_size(&self.n_items):
+                return -1
+            if advance(&self.ticket, &ticket):
+                return item
+
+    cdef void done(self) noexcept nogil:
+        """Say that a claimed item is done; the last one wakes the leader."""
+        if add_size(&self.n_done, 1) == load_size(&self.n_items):
+            self._wake(0)
+
+    cdef Py_ssize_t next_item(self, Py_ssize_t thread) noexcept nogil:
+        """Return an item that is now the caller's, or -1.
+
+        For the leader -1 means that none is left in this phase, for the others, who wait for one
+        of whatever phase, that the team is closed.
+        """
+        cdef Py_ssize_t item = self.claim()
+        while item < 0 and thread > 0 and not load_flag(&self.closed):
+            self._sleep(thread)
+            item = self.claim()
+        return item
+
+    # ---- sleep: a bed is a lock that is held; who wakes a sleeper releases it --------------------
+
+    cdef bint _may_go_on(self, Py_ssize_t thread) noexcept nogil:
+        if thread == 0:
+            return load_size(&self.n_done) == load_size(&self.n_items)
+        return load_flag(&self.closed) or (
+            (load_ticket(&self.ticket) & ITEM) < load_size(&self.n_items)
+        )
+
+    cdef void _sleep(self, Py_ssize_t thread) noexcept nogil:
+        """Sleep until woken, unless what is waited for came while going to bed."""
+        store_flag(&self.asleep[thread], 1)
+        if self._may_go_on(thread) and exchange_flag(&self.asleep[thread], 0):
+            return
+        PyThread_acquire_lock(self.beds[thread], WAIT_LOCK)
+
+    cdef void _wake(self, Py_ssize_t thread) noexcept nogil:
+        if exchange_flag(&self.asleep[thread], 0):
+            PyThread_release_lock(self.beds[thread])
+
+
+# ---- for the tests ------------------------------------------------------------------------------
+
+def share_out(Team team, Py_ssize_t thread, Py_ssize_t n_phases, long long[:, ::1] done_by):
+    """Take part in phases of items that do nothing but count who did them.
+
+    done_by : (n_items, n_threads) counts.
+    """
+    cdef Py_ssize_t phase, item
+    with nogil:
+        for phase in range(n_phases):
+            if thread == 0:
+                team.publish(<int> phase, done_by.shape[0], True)
+            item = team.next_item(thread)
+            while item >= 0:
+                done_by[item, thread] += 1
+                team.done()
+                item = team.next_item(thread)
+            if thread > 0:
+                break
+            team.join()
+        if thread == 0:
+            team.close_quietly()

@@ -1,0 +1,69 @@
+"""Benchmarks of cbptt beside other libraries; see README.md beside this file.
+
+python benchmarks/bench.py {shapes,awkward,ragged,fit,threads,memory,predict} [options]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from calibration import calibrate
+from report import Report
+from studies import against, fit, lengths, memory, predict, threads
+
+STUDIES = {
+    "shapes": (against, "every library on ten shapes"),
+    "awkward": (against, "every library on sizes that fit no tile"),
+    "ragged": (lengths, "sequences of unequal lengths, beside PyTorch packed and padded"),
+    "fit": (fit, "a whole fit, beside a loop in PyTorch"),
+    "threads": (threads, "two threads, quiet and beside a busy program"),
+    "memory": (memory, "what a training step allocates"),
+    "predict": (predict, "outputs of a large set"),
+}
+IN_ONE_PRECISION = ("fit",)
+WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "memory")
+WITH_THREADS = ("shapes", "awkward", "ragged")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's."""
+    top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = top.add_subparsers(dest="what", required=True)
+    for name, (study, what) in STUDIES.items():
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("--rounds", type=int, default=7)
+        command.add_argument(
+            "--seconds", type=float, default=0.2, help="of calls in a round, at least"
+        )
+        command.add_argument("--out", type=Path, help="keep the text here, and the numbers beside")
+        if name not in IN_ONE_PRECISION:
+            command.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+        if name in WITH_SHAPES:
+            command.add_argument("--shapes", default="*", help="names or patterns: tiny,deep*")
+        if name in WITH_THREADS:
+            command.add_argument("--threads", type=int, choices=(1, 2), default=1)
+        study.add_options(command)
+    return top
+
+
+def main() -> None:
+    """Calibrate, then run the study asked for."""
+    options = parser().parse_args()
+    settings = {name: str(value) for name, value in vars(options).items() if name != "out"}
+    with Report(options.out) as report:
+        report.raw |= {"what": options.what, "options": settings}
+        report.line(shlex.join(["python", "benchmarks/bench.py", *sys.argv[1:]]))
+        calibrate(report, options.rounds, options.seconds)
+        if options.what != "memory":
+            report.line(
+                f"Times are medians over {options.rounds} interleaved rounds; of a round, the "
+                f"median of the calls of {options.seconds} s."
+            )
+        STUDIES[options.what][0].run(report, options)
+
+
+if __name__ == "__main__":
+    main()

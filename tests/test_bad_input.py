@@ -422,6 +422,8 @@ BAD_PARAMETERS: list[tuple[str, Any, str]] = [
     ("init", "zeros", r"a str among \{.*'orthogonal'.*\}"),
     ("dtype", "int8", r"a str among \{.*'float32'.*\}"),
     ("dtype", np.float32, r"a str among \{.*'float32'.*\}"),
+    ("n_jobs", 0, r"an int in the range \[1, inf\), an int in the range \(-inf, -1\] or None"),
+    ("n_jobs", 1.5, r"an int in the range \[1, inf\), an int in the range \(-inf, -1\] or None"),
 ]
 
 

@@ -53,7 +53,7 @@ ROOMS = {
 }  # fmt: skip
 
 # What comes from elsewhere. Everyone may import NumPy; the rest is imported where it is used.
-AT_THE_TOP = {"estimators": {"sklearn"}}
+AT_THE_TOP = {"estimators": {"sklearn", "joblib"}}
 INSIDE_FUNCTIONS = {
     "threads": {"scipy", "threadpoolctl"},
     "config": {"scipy", "sklearn", "threadpoolctl"},

@@ -7,16 +7,20 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import cbptt
+from cbptt._team import Team, share_out
 from cbptt.optimizers import Adam
-from cbptt.threads import blas_libraries, one_blas_thread
+from cbptt.threads import blas_libraries, in_team, one_blas_thread
 
 
 def thread_counts():
@@ -101,10 +105,10 @@ def test_many_threads_that_come_and_go_leave_no_limit_behind():
 # ---- who asks for it --------------------------------------------------------------------------
 
 
-def make_net(dtype="float64"):
+def make_net(dtype="float64", hidden_size=200):
     return cbptt.RNN(
         13,
-        200,
+        hidden_size,
         9,
         output_activation="softmax",
         loss="log_loss",
@@ -120,8 +124,9 @@ def make_data():
     return rng.normal(size=(128, 10, 13)), rng.integers(9, size=128)
 
 
-def train(net, make_trainer):
-    trainer = make_trainer(net, *make_data(), Adam(), batch_size=64, alpha=1e-4, max_grad_norm=1.0)
+def train(net, make_trainer, **options):
+    options |= {"batch_size": 64, "alpha": 1e-4, "max_grad_norm": 1.0}
+    trainer = make_trainer(net, *make_data(), Adam(), **options)
     for _ in range(2):
         trainer.epoch()
 
@@ -139,7 +144,8 @@ def train(net, make_trainer):
     ids=["forward", "loss", "run", "loss_and_gradients", "epoch", "orthogonal start"],
 )
 def test_products_are_computed_with_one_blas_thread(name, call, make_trainer, monkeypatch):
-    net, seen = make_net(), []
+    net, seen = make_net(hidden_size=400), []
+    assert net._core.uses_blas
     module, _, function = name.rpartition(".")
     original = getattr(sys.modules[module], function)
 
@@ -153,7 +159,139 @@ def test_products_are_computed_with_one_blas_thread(name, call, make_trainer, mo
     assert set(thread_counts()) == {3}
 
 
+# ---- the team ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
+def test_every_item_of_every_phase_is_done_once(n_threads):
+    n_items, n_phases = 5, 300
+    done_by = np.zeros((n_items, n_threads), np.longlong)
+    in_team(n_threads, lambda team, thread: share_out(team, thread, n_phases, done_by))
+    assert_array_equal(done_by.sum(axis=1), n_phases)
+
+
+def test_a_team_whose_others_never_come_does_its_work():
+    done_by = np.zeros((3, 4), np.longlong)
+    team = Team(4)
+    share_out(team, 0, 10, done_by)
+    assert_array_equal(done_by, [[10, 0, 0, 0]] * 3)
+    share_out(team, 2, 10, done_by)  # comes too late, and is let go at once
+    assert_array_equal(done_by, [[10, 0, 0, 0]] * 3)
+
+
+def test_an_error_of_the_leader_lets_the_others_go():
+    others = []
+
+    def function(team, thread):
+        if thread == 0:
+            raise KeyError
+        share_out(team, thread, 1, np.zeros((1, 2), np.longlong))
+        others.append(thread)
+
+    with pytest.raises(KeyError):
+        in_team(2, function)
+    deadline = time.monotonic() + 10
+    while not others and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert others == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_child_of_a_fork_has_a_team_of_its_own():
+    net, data = make_net(), make_data()
+    expected = digest(net.run(net.shard(*data), n_threads=2).gradient)
+    child = os.fork()
+    if child == 0:
+        same = digest(net.run(net.shard(*data), n_threads=2).gradient) == expected
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 # ---- the same bits ----------------------------------------------------------------------------
+
+# Enough work to be shared out: by the kernels alone, and with BLAS for what time does not couple.
+SIZES = {"kernels": (13, 100, 9), "BLAS": (300, 200, 9)}
+
+
+def digests(shared, readout, dtype, n_threads):
+    """Of everything that a shard gives, and of a forward pass."""
+    D, M, K = SIZES[shared]
+    net = cbptt.RNN(
+        D,
+        M,
+        K,
+        output_activation="softmax",
+        loss="log_loss",
+        readout=readout,
+        dtype=dtype,
+        random_state=0,
+    )
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(20, 60, size=100)
+    X = [rng.normal(size=(length, D)) for length in lengths]
+    Y = [rng.integers(K, size=length) for length in lengths]
+    Y = Y if readout == "every" else rng.integers(K, size=100)
+    shard = net.shard(X, Y, h0=rng.uniform(-1, 1, size=(100, M)))
+    scratch = net.scratch(lengths, n_threads=n_threads)
+    assert scratch.plan.n_parts >= 4
+    result = net.run(shard, scratch, n_threads, inputs=True)
+    arrays = [result.gradient, result.dh0, result.dx, net.run_forward(shard, n_threads=n_threads)]
+    return [result.loss_sum, *map(digest, arrays)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("readout", ["every", "last"])
+@pytest.mark.parametrize("shared", SIZES)
+def test_a_batch_gives_the_same_bits_for_any_number_of_threads(shared, readout, dtype):
+    one = digests(shared, readout, dtype, 1)
+    for n_threads in (2, 3, 4, 8):
+        assert digests(shared, readout, dtype, n_threads) == one
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_gives_the_same_bits_for_any_number_of_threads(dtype, make_trainer):
+    results = set()
+    for n_threads in (1, 2, 3, 4, 8):
+        net = make_net(dtype)
+        train(net, make_trainer, n_threads=n_threads, shuffle=True)
+        results.add(digest(net.theta))
+    assert len(results) == 1
+
+
+def test_an_estimator_gives_the_same_bits_for_any_n_jobs():
+    X, y = make_data()
+    fits = set()
+    for n_jobs in (None, 1, 2, 3, -1):
+        model = cbptt.RNNClassifier(150, max_iter=2, tol=0, random_state=0, n_jobs=n_jobs)
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X, y)
+        fits.add((digest(model.network_.theta), digest(model.predict_proba(X))))
+    assert len(fits) == 1
+
+
+def test_n_jobs_means_what_scikit_learn_says(monkeypatch):
+    def n_threads(n_jobs):
+        return cbptt.RNNClassifier(n_jobs=n_jobs)._n_threads()
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert (n_threads(None), n_threads(1), n_threads(3)) == (1, 1, 3)
+    assert n_threads(-1) == effective_n_jobs(-1)
+    with parallel_config("threading", n_jobs=2):
+        assert (n_threads(None), n_threads(3)) == (2, 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert (n_threads(None), n_threads(3), n_threads(-1)) == (1, 1, 1)
+
+
+def threads_within(_):
+    return cbptt.RNNClassifier(n_jobs=-1)._n_threads()
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_of_joblib_do_not_take_more_processors_than_there_are(backend):
+    n = effective_n_jobs(-1)
+    within = Parallel(n_jobs=n, backend=backend)(delayed(threads_within)(i) for i in range(2 * n))
+    assert within == [1] * (2 * n)
 
 
 def digest(array):

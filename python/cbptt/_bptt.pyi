@@ -12,6 +12,7 @@ SOLVERS: dict[str, int]
 class Network:
     packed_size: int
     sums_size: int
+    uses_blas: bool
     def __init__(
         self,
         D: int,

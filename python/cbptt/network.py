@@ -303,7 +303,7 @@ class RNN:
         hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
         final = np.empty((n if everything else 0, M), self.dtype)
         outputs = np.empty((n if self._last else sequences.n_steps, self.n_outputs), self.dtype)
-        with one_blas_thread():
+        with one_blas_thread(self._core.uses_blas):
             in_team(
                 scratch.n_threads,
                 lambda team, thread: _bptt.forward(
@@ -530,7 +530,7 @@ class RNN:
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
         none = np.empty(0, self.dtype)
         everyone = np.arange(n)
-        with one_blas_thread():
+        with one_blas_thread(self._core.uses_blas or inputs):
             loss_sum, *_ = in_team(
                 min(n_threads, scratch.n_threads),
                 lambda team, thread: _bptt.train(

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
@@ -68,10 +68,12 @@ def _helpers(n: int) -> ThreadPoolExecutor:
 
 
 def _after_fork() -> None:
-    """What the child of a fork has: none of the parent's threads, and no lock that they held."""
-    global _lock, _depth, _pool
-    _lock = threading.Lock()
-    _depth, _pool = 0, None
+    """The child of a fork has none of the parent's threads, and no lock that they held.
+
+    What they had limited stays limited: nobody is left to restore it.
+    """
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
 
 
 if hasattr(os, "register_at_fork"):
@@ -108,8 +110,13 @@ def _set_num_threads(library: Any, n_threads: int) -> None:
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
+def one_blas_thread(needed: bool = True) -> AbstractContextManager[None]:
+    """Limit every BLAS of the process to one thread, see `_limited`; or not, where none is used."""
+    return _limited() if needed else nullcontext()
+
+
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def _limited() -> Iterator[None]:
     """Limit every BLAS of the process to one thread; the last to leave restores what was.
 
     Entering is counted under a lock, so that callers in several threads neither restore too early

@@ -99,7 +99,7 @@ class Trainer:
         sums = np.zeros(5)
         finite = True
         first = 0
-        with one_blas_thread():
+        with one_blas_thread(self.network._core.uses_blas):
             while first < n and finite:
                 part = order[first : first + self._batches_per_call * self.batch_size]
                 started = time.perf_counter()

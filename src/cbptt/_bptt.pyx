@@ -16,7 +16,7 @@ from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
 from cbptt._blas cimport fill_rows, gemm
-from cbptt._elman cimport elman_backward, elman_forward
+from cbptt._elman cimport elman_backward, elman_forward, folds
 from cbptt._gradients cimport add_hidden_derivatives, add_output_derivatives
 from cbptt._kernels cimport (
     IDENTITY, backward_step, flush_denormals, forward_step, pack_matrix, padded, restore_mode
@@ -94,9 +94,12 @@ cdef class Network:
     ----------
     packed_size, sums_size : int
         Numbers that the parameters take as the products want them, and sums in double.
+    uses_blas : bool
+        Whether BLAS takes any product of a batch, but that for dL/dx.
     """
 
     cdef readonly Py_ssize_t packed_size, sums_size
+    cdef readonly bint uses_blas
     cdef:
         Py_ssize_t D, M, K, L, LK, itemsize, chunk
         Py_ssize_t weight_ih, weight_hh, bias_h, weight_ho, bias_o           # places in theta
@@ -117,6 +120,7 @@ cdef class Network:
         self.own = own
         self.folded = own and D <= MOST_INPUTS
         self.small = self.folded and M <= MOST_UNITS and K <= MOST_INPUTS
+        self.uses_blas = not self.small
         self.chunk = CHUNK if self.small else CHUNK_BLAS
 
         arena = _Arena(itemsize)
@@ -352,7 +356,8 @@ cdef void shard(
         double* dbias_h = sums
         double* dbias_o = sums + M
         const floating* hh_back = packed + net.hh_back if net.own else NULL
-        const floating* ho_back = packed + net.ho_back if small else NULL
+        # W1 joins the recurrent product, or dL/dh is one product for a chunk
+        const floating* ho_back = packed + net.ho_back if small and (last or folds(B)) else NULL
 
     # Every parts-th sequence of those sorted by length: the shards are alike.
     for i in range(B):
@@ -398,10 +403,14 @@ cdef void shard(
                                    targets, labels, weights, packed, theta, n, net)
             add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
                                    h + row * L, n, M, K)
+            # forward: a2_t = W1 h_t
             if not small:
-                # forward: a2_t = W1 h_t
                 gemm(da, L, dz, LK, theta + net.weight_ho, M, n, M, K, False, False,
                      <floating> 0)
+            elif ho_back == NULL:
+                backward_step(da, <const floating*> NULL, dz, packed + net.ho_back,
+                              <const floating*> NULL, <const floating*> NULL,
+                              <const floating*> NULL, n, M, K, IDENTITY)
 
         elman_backward(da, da_after, dz, dh_read, h + row * L, theta + net.weight_hh, ho_back,
                        hh_back, batch_sizes + t, n_after, t_end - t, n, M, K, net.f, last)

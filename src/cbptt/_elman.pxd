@@ -3,6 +3,8 @@
 from cython cimport floating
 
 
+cdef bint folds(Py_ssize_t B) noexcept nogil
+
 cdef void elman_forward(
     floating* h,                    # OUT (N, M)
     const floating* h_0,            # IN  (B, M)  states before the first of these steps

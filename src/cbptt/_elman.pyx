@@ -9,8 +9,19 @@ A product is taken by the package's kernels where its matrix comes packed, and b
 
 from cython cimport floating
 
-from cbptt._kernels cimport activate, backward_step, forward_step, padded, times_derivative
+from cbptt._kernels cimport (
+    IDENTITY, activate, backward_step, forward_step, padded, times_derivative
+)
 from cbptt._blas cimport fill_rows, gemm
+
+
+# Fewer rows of a step than these are not worth reading W0 or W1 for at each step.
+cdef Py_ssize_t FOLDED_ROWS = 6
+
+
+cdef bint folds(Py_ssize_t B) noexcept nogil:
+    """Whether the products with W0 and W1 join the recurrent one, step by step"""
+    return B >= FOLDED_ROWS
 
 
 cdef void elman_forward(
@@ -37,20 +48,25 @@ cdef void elman_forward(
         const floating* h_prev = h_0
         const floating* x_t = x
 
+    # a_t = W0 x_t + b0, all steps at once
     if packed_ih == NULL:
-        # a_t = W0 x_t + b0, all steps at once
         fill_rows(h, bias_h, N, L)
         gemm(h, L, x, D, weight_ih, D, N, M, D, False, True, <floating> 1)
+    elif not folds(batch_sizes[0]):
+        forward_step(h, bias_h, 0, x, D, packed_ih, <const floating*> NULL,
+                     <const floating*> NULL, N, M, D, IDENTITY)
 
     for t in range(T):
         n_alive = batch_sizes[t]
 
         # a_t += W11 h_{t-1}
         # h_t = f(a_t)
-        if packed_ih != NULL:
+        if packed_ih != NULL and folds(batch_sizes[0]):
+            # with a_t = W0 x_t + b0, while h_t is in registers
             forward_step(h_t, bias_h, 0, x_t, D, packed_ih, h_prev, packed_hh, n_alive, M, D, f)
         elif packed_hh != NULL:
-            forward_step(h_t, h_t, L, x_t, D, packed_ih, h_prev, packed_hh, n_alive, M, D, f)
+            forward_step(h_t, h_t, L, x_t, D, <const floating*> NULL, h_prev, packed_hh, n_alive,
+                         M, D, f)
         else:
             gemm(h_t, L, h_prev, L, weight_hh, M, n_alive, M, M, False, True, <floating> 1)
             activate(h_t, n_alive * L, f)

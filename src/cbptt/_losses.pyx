@@ -16,7 +16,7 @@ from cbptt._kernels cimport (
 LOSSES = {"squared_error": <int> SQUARED_ERROR, "log_loss": <int> LOG_LOSS}
 
 
-# ---- forward: h2 = f(a2), one row ------------------------------------------------------------
+# ---- forward: h2 = f(a2) ----------------------------------------------------------------------
 
 cdef inline void shift_row(
     floating* z,  # INOUT (K,)  in: a2; out: a2 - max a2, of which softmax is the same
@@ -30,33 +30,20 @@ cdef inline void shift_row(
         z[k] -= largest
 
 
-cdef inline double softmax_shifted_row(
-    floating* z,  # INOUT (K,)  in: a2 - max a2; out: softmax(a2)
+cdef inline double normalise_row(
+    floating* z,  # INOUT (K,)  in: exp(a2 - max a2); out: softmax(a2)
     Py_ssize_t K,
 ) noexcept nogil:
-    """h2 = exp(a2) / sum exp(a2);  return log sum exp of what came in"""
+    """h2 = exp(a2) / sum exp(a2); return the sum"""
     cdef Py_ssize_t k
     cdef double total = 0
     cdef floating factor
-    exponential(z, K)
     for k in range(K):
         total += z[k]
     factor = <floating> (1 / total)
     for k in range(K):
         z[k] *= factor
-    return log(total)
-
-
-cdef inline void output_row(
-    floating* z,  # INOUT (K,)  in: a2; out: h2
-    Py_ssize_t K,
-    int f,
-) noexcept nogil:
-    if f == SOFTMAX:
-        shift_row(z, K)
-        softmax_shifted_row(z, K)
-    else:
-        activate(z, K, f)
+    return total
 
 
 cdef void output(
@@ -66,51 +53,51 @@ cdef void output(
     Py_ssize_t K,
     int f,
 ) noexcept nogil:
-    """h2 = f(a2)"""
+    """h2 = f(a2); what lies between the rows is taken along"""
     cdef Py_ssize_t r
-    if f == SOFTMAX or ld != K:
+    if f == SOFTMAX:
         for r in range(R):
-            output_row(z + r * ld, K, f)
+            shift_row(z + r * ld, K)
+        exponential(z, (R - 1) * ld + K)
+        for r in range(R):
+            normalise_row(z + r * ld, K)
     else:
-        activate(z, R * K, f)
+        activate(z, (R - 1) * ld + K, f)
 
 
-# ---- the loss of one row: takes a2, leaves h2 -------------------------------------------------
+# ---- the loss of one row ------------------------------------------------------------------------
 
 cdef inline double squared_error_row(
-    floating* z,             # INOUT (K,)  in: a2; out: h2
-    const floating* target,  # IN    (K,)
+    const floating* h2,      # IN  (K,)
+    const floating* target,  # IN  (K,)
     Py_ssize_t K,
-    int f,
 ) noexcept nogil:
     """L = 1/2 sum_k (h2_k - target_k)^2"""
     cdef Py_ssize_t k
     cdef double total = 0, difference
-    output_row(z, K, f)
     for k in range(K):
-        difference = <double> z[k] - target[k]
+        difference = <double> h2[k] - target[k]
         total += difference * difference
     return total / 2
 
 
 cdef inline double categorical_log_loss_row(
-    floating* z,             # INOUT (K,)  in: a2; out: h2 = softmax(a2)
-    const floating* target,  # IN    (K,)  probabilities, summing to 1
+    const floating* shifted,  # IN  (K,)  a2 - max a2
+    const floating* target,   # IN  (K,)  probabilities, summing to 1
     Py_ssize_t K,
 ) noexcept nogil:
-    """L = - sum_k target_k log h2_k = log sum exp(a2) - sum_k target_k a2_k"""
+    """L = - sum_k target_k log h2_k = log sum exp(a2) - sum_k target_k a2_k; without the first"""
     cdef Py_ssize_t k
     cdef double total = 0
-    shift_row(z, K)
     for k in range(K):
         if target[k] != 0:
-            total -= <double> target[k] * z[k]
-    return total + softmax_shifted_row(z, K)
+            total -= <double> target[k] * shifted[k]
+    return total
 
 
 cdef inline double binary_log_loss_row(
-    floating* z,             # INOUT (K,)  in: a2; out: h2 = logistic(a2)
-    const floating* target,  # IN    (K,)  probabilities
+    const floating* z,       # IN  (K,)  a2, of h2 = logistic(a2)
+    const floating* target,  # IN  (K,)  probabilities
     Py_ssize_t K,
 ) noexcept nogil:
     """L = - sum_k target_k log h2_k + (1 - target_k) log(1 - h2_k)
@@ -122,7 +109,6 @@ cdef inline double binary_log_loss_row(
     for k in range(K):
         z_k = z[k]
         total += max(z_k, <double> 0) - target[k] * z_k + log1p(exp(-fabs(z_k)))
-    activate(z, K, LOGISTIC)
     return total
 
 
@@ -187,38 +173,50 @@ cdef double loss_and_delta(
     """Return sum_r w_r L(h2_r, target_r), summed in double."""
     cdef:
         Py_ssize_t r, k
-        double total = 0
+        double total = 0, size
         floating w
         floating* z_r
         floating* dz_r
         bint shortcut = canonical and is_canonical(f, loss)
 
+    # L, as far as it is told from a2, and h2: all rows at once, the loss of those with a target
+    if loss == LOG_LOSS and f == SOFTMAX:
+        for r in range(R):
+            shift_row(z + r * ld, K)
+            if weight[r] != 0:
+                total += weight[r] * categorical_log_loss_row(z + r * ld, dz + r * ld, K)
+        exponential(z, (R - 1) * ld + K)
+        for r in range(R):
+            size = normalise_row(z + r * ld, K)
+            if weight[r] != 0:
+                total += weight[r] * log(size)
+    elif loss == LOG_LOSS:
+        for r in range(R):
+            if weight[r] != 0:
+                total += weight[r] * binary_log_loss_row(z + r * ld, dz + r * ld, K)
+        output(z, ld, R, K, f)
+    else:
+        output(z, ld, R, K, f)
+        for r in range(R):
+            if weight[r] != 0:
+                total += weight[r] * squared_error_row(z + r * ld, dz + r * ld, K)
+
+    # w dL/da2
     for r in range(R):
         z_r = z + r * ld
         dz_r = dz + r * ld
         w = weight[r]
-
         if w == 0:
-            output_row(z_r, K, f)
             for k in range(K):
                 dz_r[k] = 0
-            continue
-
-        if loss == SQUARED_ERROR:
-            total += w * squared_error_row(z_r, dz_r, K, f)
-        elif f == SOFTMAX:
-            total += w * categorical_log_loss_row(z_r, dz_r, K)
-        else:
-            total += w * binary_log_loss_row(z_r, dz_r, K)
-
-        if shortcut:
+        elif shortcut:
             for k in range(K):
-                dz_r[k] = z_r[k] - dz_r[k]
+                dz_r[k] = (z_r[k] - dz_r[k]) * w
         else:
             loss_derivative_row(dz_r, z_r, K, f, loss)
             times_jacobian_row(dz_r, z_r, K, f)
-        for k in range(K):
-            dz_r[k] *= w
+            for k in range(K):
+                dz_r[k] *= w
     return total
 
 

@@ -69,6 +69,26 @@ cdef Py_ssize_t pack(
     return first
 
 
+cdef inline void copy_row(
+    floating* to,         # OUT (C,)
+    const floating* row,  # IN  (C,)
+    Py_ssize_t C,
+) noexcept nogil:
+    """Rows are often a few numbers, for which a call of memcpy takes longer than the copy"""
+    cdef Py_ssize_t c = 0
+    if C > 32:
+        memcpy(to, row, C * sizeof(floating))
+        return
+    while c + 4 <= C:
+        memcpy(to + c, row + c, 4 * sizeof(floating))
+        c += 4
+    if C & 2:
+        memcpy(to + c, row + c, 2 * sizeof(floating))
+        c += 2
+    if C & 1:
+        to[c] = row[c]
+
+
 cdef void gather_rows(
     floating* packed,        # OUT (R, C), rows ld apart  packed[r] = flat[rows[r]]
     Py_ssize_t ld,
@@ -80,7 +100,7 @@ cdef void gather_rows(
 ) noexcept nogil:
     cdef Py_ssize_t r
     for r in range(R):
-        memcpy(packed + r * ld, flat + rows[r] * ld_flat, C * sizeof(floating))
+        copy_row(packed + r * ld, flat + rows[r] * ld_flat, C)
 
 
 cdef void scatter_rows(
@@ -93,7 +113,7 @@ cdef void scatter_rows(
 ) noexcept nogil:
     cdef Py_ssize_t r
     for r in range(R):
-        memcpy(flat + rows[r] * C, packed + r * ld, C * sizeof(floating))
+        copy_row(flat + rows[r] * C, packed + r * ld, C)
 
 
 cdef void gather_one_hot(

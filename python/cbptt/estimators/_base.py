@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -65,7 +68,12 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         Starting values: orthogonal recurrent and Glorot input weights; PyTorch's uniform ones; or
         the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training and prediction; "auto" is float32 where all of X is, else float64."""
+        Precision of training and prediction; "auto" is float32 where all of X is, else float64.
+    n_jobs : int or None, default=None
+        Threads that share out the sequences of a mini-batch, and of a prediction. None is 1, unless
+        in a `joblib.parallel_config` context; -1 is all processors. Never more than
+        OMP_NUM_THREADS, where that is set, as joblib does in its processes, and 1 in its threads.
+        Small mini-batches are left to one thread. Results are the same bits for any number."""
 _ATTRIBUTES = """network_ : RNN
         The fitted network; its `parameters` are the weights by name.
     n_features_in_ : int
@@ -127,6 +135,11 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "init": [StrOptions(set(INITIALISATIONS))],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
     }
 
     def __init__(
@@ -152,6 +165,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         max_grad_norm: float | None = 1.0,
         init: str = "orthogonal",
         dtype: str = "auto",
+        n_jobs: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -173,6 +187,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         self.max_grad_norm = max_grad_norm
         self.init = init
         self.dtype = dtype
+        self.n_jobs = n_jobs
 
     # ---- what a subclass says of its targets --------------------------------------------------
 
@@ -262,6 +277,16 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
             )
         return int(sizes[0])
 
+    def _n_threads(self) -> int:
+        """What n_jobs comes to, here and now."""
+        n_threads = int(effective_n_jobs(self.n_jobs))
+        granted = os.environ.get("OMP_NUM_THREADS", "")
+        if granted.isdigit() and int(granted) > 0:
+            return min(n_threads, int(granted))
+        # A job of joblib's is told its share by the variable; in a thread there is none to share.
+        is_job = get_active_backend()[0].nesting_level > 0
+        return 1 if is_job else n_threads
+
     def _optimizer(self) -> Optimizer:
         if self.solver == "sgd":
             return Sgd(self.learning_rate_init, self.momentum, self.nesterovs_momentum)
@@ -287,6 +312,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
             max_grad_norm=np.inf if self.max_grad_norm is None else self.max_grad_norm,
             shuffle=self.shuffle,
             rng=rng,
+            n_threads=self._n_threads(),
         )
         epochs: list[Epoch] = []
         best_loss = np.inf
@@ -355,7 +381,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
                     f"{name} got sequences with {sequences.n_features} features, but was fitted "
                     f"on sequences of one variable."
                 )
-        return network.outputs(sequences), sequences
+        return network.outputs(sequences, self._n_threads()), sequences
 
 
 def steps_like(sequences: Sequences, values: NDArray[Any]) -> Any:

@@ -18,23 +18,57 @@
 #include "tile.h"
 
 #define MAX_DEPTH 384 /* of a chunk of k */
-#define MOST_ROWS (REGISTERS / VECTORS < 6 ? REGISTERS / VECTORS : 6)
 
 /* ---- packing ------------------------------------------------------------------------------ */
 
+/* A square of 4 x 4 numbers is turned within registers, where the compiler has a name for it. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define TURN
+typedef real four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+#endif
+#endif
+
+/* p[k][c] = w[c][k] for c < PANEL, rows of w K apart, for k from the first on; return the next k */
+static ptrdiff_t turn_panel(real *restrict p, const real *restrict w, ptrdiff_t K)
+{
+    ptrdiff_t k = 0;
+#ifdef TURN
+    for (; k + 4 <= K; k += 4)
+        for (ptrdiff_t c = 0; c < PANEL; c += 4) {
+            const real *w_c = w + c * K + k;
+            const four a = *(const four *)w_c, b = *(const four *)(w_c + K);
+            const four d = *(const four *)(w_c + 2 * K), e = *(const four *)(w_c + 3 * K);
+            const four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+            const four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+            const four de_low = __builtin_shufflevector(d, e, 0, 4, 1, 5);
+            const four de_high = __builtin_shufflevector(d, e, 2, 6, 3, 7);
+            real *p_k = p + k * PANEL + c;
+            *(four *)p_k = __builtin_shufflevector(ab_low, de_low, 0, 1, 4, 5);
+            *(four *)(p_k + PANEL) = __builtin_shufflevector(ab_low, de_low, 2, 3, 6, 7);
+            *(four *)(p_k + 2 * PANEL) = __builtin_shufflevector(ab_high, de_high, 0, 1, 4, 5);
+            *(four *)(p_k + 3 * PANEL) = __builtin_shufflevector(ab_high, de_high, 2, 3, 6, 7);
+        }
+#else
+    (void)p, (void)w, (void)K;
+#endif
+    return k;
+}
+
 void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t M, int transpose)
 {
-    for (ptrdiff_t j = 0; j < M; j += PANEL) {
+    for (ptrdiff_t j = 0; j < M; j += PANEL, p += K * PANEL) {
         const ptrdiff_t width = M - j < PANEL ? M - j : PANEL;
-        for (ptrdiff_t k = 0; k < K; k++, p += PANEL) {
-            if (width < PANEL) {
-                for (ptrdiff_t c = 0; c < PANEL; c++)
-                    p[c] = c >= width ? 0 : transpose ? w[(j + c) * K + k] : w[k * M + j + c];
-            } else if (transpose) {
-                for (ptrdiff_t c = 0; c < PANEL; c++)
-                    p[c] = w[(j + c) * K + k];
+        const real *w_j = transpose ? w + j * K : w + j;
+        ptrdiff_t k = transpose && width == PANEL ? turn_panel(p, w_j, K) : 0;
+        for (; k < K; k++) {
+            real *p_k = p + k * PANEL;
+            if (!transpose && width == PANEL) {
+                memcpy(p_k, w_j + k * M, 64);
             } else {
-                memcpy(p, w + k * M + j, 64);
+                memset(p_k, 0, 64);
+                for (ptrdiff_t c = 0; c < width; c++)
+                    p_k[c] = transpose ? w_j[c * K + k] : w_j[k * M + c];
             }
         }
     }
@@ -91,7 +125,7 @@ void NAME(step)(real *c, const real *s, ptrdiff_t lds, const real *a0, ptrdiff_t
 {
     const ptrdiff_t n_panels = fewest_parts(M, PANEL);
     const ptrdiff_t ld = n_panels * PANEL;
-    const ptrdiff_t n_tiles = fewest_parts(n, MOST_ROWS);
+    const ptrdiff_t n_tiles = fewest_parts(n, most_rows(n_panels));
     const ptrdiff_t n_groups = fewest_parts(n_panels, most_panels(fewest_parts(n, n_tiles)));
     const ptrdiff_t n_chunks = K1 > MAX_DEPTH ? fewest_parts(K1, MAX_DEPTH) : 1;
 

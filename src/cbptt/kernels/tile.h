@@ -57,6 +57,15 @@ static inline ptrdiff_t fewest_parts(ptrdiff_t n, ptrdiff_t most)
     return (n + most - 1) / most;
 }
 
+/* The most rows of a tile, where there are so many panels: a wide C is better cut into wide tiles,
+ * which read A less often. */
+static inline ptrdiff_t most_rows(ptrdiff_t n_panels)
+{
+    const ptrdiff_t wide = VECTORS == 1 && n_panels > 3 ? 4 : VECTORS == 1 ? n_panels : 1;
+    const ptrdiff_t fit = REGISTERS / (VECTORS * wide);
+    return fit < MAX_TILE ? fit : MAX_TILE;
+}
+
 /* The most panels of a tile of so many rows. */
 static inline ptrdiff_t most_panels(ptrdiff_t rows)
 {

@@ -37,11 +37,10 @@ void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t rows,
         real *tail = p + full * rows;
         for (ptrdiff_t j = 0; j < full; j += PANEL)
             memcpy(p + j * rows, x + j, 64);
+        memset(tail, 0, 64);
         for (ptrdiff_t j = full; j < D; j++)
             tail[j - full] = x[j];
         tail[D - full] = 1;
-        for (ptrdiff_t j = D + 1; j < full + PANEL; j++)
-            tail[j - full] = 0;
     }
 }
 

@@ -41,7 +41,7 @@ typedef struct {
 /* C = S + A B + A' B' + ..  for a tile of R rows by P panels of columns, with the sums in
  * registers:
  *
- *     C[i, j] = S[i, j] + sum over products, over k < depth, of A[i, k] B[k, j]    in ascending k
+ *     C[i, j] = S[i, j] + sum over products, over k < depth, of A[i, k] B[k, j]
  *
  *     c OUT (R, P * PANEL)   rows ldc apart
  *     s IN  (R, P * PANEL)   rows lds apart (0: the same row for all); may be c; NULL: zeros */

@@ -181,7 +181,7 @@ def test_a_step_keeps_h_of_a_shard_and_little_else(readout, dtype, lengths):
     N, itemsize = sum(lengths), net.theta.itemsize
     copy_of_x = N * D * itemsize
     of_theta = 4 * net.theta.nbytes  # the gradient, and the matrices packed for both ways
-    parts = net.scratch(lengths).plan.n_parts
+    parts = net.scratch(shard.sequences).plan.n_parts
     peak = traced_peak(lambda: net.run(shard)) - copy_of_x - (of_theta + parts * net.theta.nbytes)
     assert peak <= 2.3 * N * M * itemsize
 

@@ -35,7 +35,7 @@ ROOMS = {
     "sequences": set(),
     "threads": {"_team"},
     "optimizers": COMPILED,
-    "scratch": COMPILED,
+    "scratch": COMPILED | {"sequences"},
     "parameters": {"threads"},
     "losses": COMPILED | {"sequences"},
     "network": COMPILED | FLAT,

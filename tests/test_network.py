@@ -787,11 +787,17 @@ def test_the_repr_tells_what_the_network_is(activation):
     assert again.activation == activation
 
 
+class Endless:
+    """Sequences of more steps than there is memory for here."""
+
+    n_steps = 2**31
+
+
 @pytest.mark.parametrize(
     ("ask", "what"),
     [
         (lambda: cbptt.RNN(2**31, 1, 1), f"n_inputs={2**31}"),
-        (lambda: cbptt.RNN(1, 1, 1).scratch([2**31]), f"X with {2**31} steps in all"),
+        (lambda: cbptt.RNN(1, 1, 1).scratch(Endless()), f"X with {2**31} steps in all"),
     ],
 )
 def test_sizes_beyond_the_integers_of_blas_are_refused_before_anything_is_asked_for(ask, what):
@@ -800,12 +806,12 @@ def test_sizes_beyond_the_integers_of_blas_are_refused_before_anything_is_asked_
 
 
 @pytest.mark.parametrize("readout", ["every", "last"])
-def test_a_batch_run_in_larger_and_used_scratch_gives_the_same_bits(readout):
+def test_a_batch_run_in_used_scratch_gives_the_same_bits(readout):
     net = cbptt.RNN(2, 5, 3, readout=readout, random_state=0)
     X = [np.full((T, 2), 0.1 * T) for T in (3, 1, 4)]
     Y = [np.ones((T, 3)) for T in (3, 1, 4)] if readout == "every" else np.ones((3, 3))
-    shard, scratch = net.shard(X, Y), net.scratch([6, 2, 7, 5, 1])
-    forward_scratch = net.forward_scratch([9, 8, 7, 6])
+    shard = net.shard(X, Y)
+    scratch, forward_scratch = net.scratch(shard.sequences), net.forward_scratch(shard.sequences)
     for array in (*scratch.arrays.values(), *forward_scratch.arrays.values()):
         array[...] = np.nan if array.dtype == float else -1
     fresh, reused = net.run(shard, inputs=True), net.run(shard, scratch, inputs=True)
@@ -817,3 +823,14 @@ def test_a_batch_run_in_larger_and_used_scratch_gives_the_same_bits(readout):
     output = net.run_forward(shard, forward_scratch)
     expected = net.forward(X).output
     assert_array_equal(output, expected if readout == "last" else np.concatenate(expected))
+
+
+def test_scratch_for_other_sequences_is_refused():
+    net = cbptt.RNN(2, 5, 1)
+    shard, other = (net.shard([np.ones((T, 2))], [np.ones(T)]) for T in (3, 9))
+    for run, scratch in (
+        (net.run, net.scratch(shard.sequences)),
+        (net.run_forward, net.forward_scratch(shard.sequences)),
+    ):
+        with pytest.raises(ValueError, match="scratch that was asked for with other sequences"):
+            run(other, scratch)

@@ -233,7 +233,7 @@ def digests(shared, readout, dtype, n_threads):
     Y = [rng.integers(K, size=length) for length in lengths]
     Y = Y if readout == "every" else rng.integers(K, size=100)
     shard = net.shard(X, Y, h0=rng.uniform(-1, 1, size=(100, M)))
-    scratch = net.scratch(lengths, n_threads=n_threads)
+    scratch = net.scratch(shard.sequences, n_threads=n_threads)
     assert scratch.plan.n_parts >= 4
     result = net.run(shard, scratch, n_threads, inputs=True)
     arrays = [result.gradient, result.dh0, result.dx, net.run_forward(shard, n_threads=n_threads)]

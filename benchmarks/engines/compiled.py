@@ -17,8 +17,9 @@ class Compiled:
         targets = problem.split(Y) if problem.readout == "every" else Y
         self.network = problem.network(dtype)
         self.shard = self.network.shard(Ragged.from_flat(X, problem.lengths), targets)
-        self.scratch = self.network.scratch(problem.lengths, n_threads=n_threads)
-        self.forward_scratch = self.network.forward_scratch(problem.lengths, n_threads)
+        sequences = self.shard.sequences
+        self.scratch = self.network.scratch(sequences, n_threads=n_threads)
+        self.forward_scratch = self.network.forward_scratch(sequences, n_threads)
         self.n_threads = n_threads
 
     def step(self) -> ShardResult:

@@ -9,7 +9,7 @@ from functools import partial
 
 from engines.compiled import Compiled
 from report import Report
-from shapes import SHAPES, Problem, chosen
+from shapes import SHAPES, chosen
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -27,25 +27,20 @@ def peak(function: Callable[[], object]) -> int:
     return most
 
 
-def parts(engine: Compiled, problem: Problem) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the bytes of the arrays that grow with the batch, and of those that do not."""
-    arrays = engine.scratch.arrays
-    doubled = engine.network.scratch(2 * problem.B, 2 * problem.N).arrays
-    grows = {name: doubled[name].size > array.size for name, array in arrays.items()}
-    return (
-        {name: array.nbytes for name, array in arrays.items() if grows[name]},
-        {name: array.nbytes for name, array in arrays.items() if array.size and not grows[name]},
-    )
+THETA_SIZED = ("packed", "gradients")  # they do not grow with the batch
 
 
 def run(report: Report, options: Namespace) -> None:
     """Print the sizes of the scratch, and what tracemalloc saw."""
-    report.line("Activations in units of N x M numbers, the rest in units of theta. Traced: the")
+    report.line("Beyond X, theta and the packed copy of x, of one shard at a time: activations in")
+    report.line(
+        "units of N x M numbers; gradients and packed matrices in units of theta. Traced: the"
+    )
     report.line("peak of asking for the scratch and running in it, over the sum of its arrays; and")
     report.line("of a run alone, in kB.")
     report.line(
-        f"{'shape':12} {'N':>6} {'M':>5} {'MB':>8} {'activations':>12} {'other':>7} {'traced':>7} "
-        f"{'run, kB':>8}  arrays"
+        f"{'shape':12} {'N':>6} {'M':>5} {'shards':>6} {'activations':>12} {'theta-sized':>12} "
+        f"{'traced':>7} {'run, kB':>8}"
     )
     results = report.raw["problems"] = []
     for problem in chosen(SHAPES, options.shapes):
@@ -54,25 +49,29 @@ def run(report: Report, options: Namespace) -> None:
         engine.step()
         alone = peak(engine.step)
         traced = peak(partial(network.run, shard))  # asks for the scratch itself
-        growing, fixed = parts(engine, problem)
-        total = sum(growing.values()) + sum(fixed.values())
-        unit = problem.N * problem.M * network.dtype.itemsize
+        plan, arrays = engine.scratch.plan, engine.scratch.arrays
+        sizes = {name: array.nbytes for name, array in arrays.items()}
+        itemsize = network.dtype.itemsize
+        fixed = sum(sizes[name] for name in THETA_SIZED)
+        copy_of_x = plan.n_rows * problem.D * itemsize
+        activations = sum(sizes.values()) - fixed - copy_of_x
+        unit = problem.N * problem.M * itemsize
         results.append(
             {
                 "problem": problem.described(),
-                "activations": growing,
-                "other": fixed,
+                "shards": plan.n_parts,
+                "arrays": sizes,
+                "activations": activations,
+                "copy of x": copy_of_x,
+                "theta-sized": fixed,
                 "theta": network.theta.nbytes,
                 "unit": unit,
                 "traced": traced,
                 "traced, run alone": alone,
             }
         )
-        sizes = ", ".join(f"{name} {size / unit:.2f}" for name, size in growing.items())
-        rest = ", ".join(f"{name} {s / network.theta.nbytes:.2f}" for name, s in fixed.items())
         report.line(
-            f"{problem.name:12} {problem.N:6} {problem.M:5} {total / 1e6:8.2f} "
-            f"{sum(growing.values()) / unit:12.2f} "
-            f"{sum(fixed.values()) / network.theta.nbytes:7.2f} {traced / total:7.3f} "
-            f"{alone / 1e3:8.1f}  {sizes} | {rest}"
+            f"{problem.name:12} {problem.N:6} {problem.M:5} {plan.n_parts:6} "
+            f"{activations / unit:12.2f} {fixed / network.theta.nbytes:12.2f} "
+            f"{traced / sum(sizes.values()):7.3f} {alone / 1e3:8.1f}"
         )

@@ -13,11 +13,10 @@ from shapes import SHAPES, Array, Problem, equal
 from studies.memory import peak
 from workers import Worker
 
-BATCH = 32
 TIMED = {
-    "outputs": "RNN.outputs of all sequences",
-    "whole": "run_forward of all rows at once",
-    "batches": f"run_forward of {BATCH} sequences at a time",
+    "one_thread": "RNN.outputs, one thread",
+    "two_threads": "RNN.outputs, two threads",
+    "forward": "RNN.forward, which gives the hidden states too",
 }
 
 
@@ -32,37 +31,32 @@ class Prediction:
 
     def __init__(self, n_sequences: int, dtype: str) -> None:
         problem = large(n_sequences)
-        values, Y = problem.data(dtype)
-        X = values.reshape(problem.B, problem.T, problem.D)
-        self.network = network = problem.network(dtype)
-        self.sequences = check_sequences(X, caller="predict", dtype=dtype)
-        self.shard = network.shard(X, Y)
-        self.scratch = network.scratch(problem.B, problem.N)
-        parts = [slice(i, i + BATCH) for i in range(0, problem.B, BATCH)]
-        self.shards = [network.shard(X[part], Y[part]) for part in parts]
-        self.small = network.scratch(BATCH, BATCH * problem.T)
+        values, _ = problem.data(dtype)
+        self.X = values.reshape(problem.B, problem.T, problem.D)
+        self.network = problem.network(dtype)
+        self.sequences = check_sequences(self.X, caller="predict", dtype=dtype)
 
-    def outputs(self) -> Array:
+    def one_thread(self) -> Array:
         """What an estimator's predict calls."""
         return self.network.outputs(self.sequences)
 
-    def whole(self) -> Array:
-        """Packed beforehand, in memory asked for once."""
-        return self.network.run_forward(self.shard, self.scratch)
+    def two_threads(self) -> Array:
+        """The same with n_jobs=2."""
+        return self.network.outputs(self.sequences, 2)
 
-    def batches(self) -> None:
-        """The same in mini-batches, whose states stay in cache."""
-        for shard in self.shards:
-            self.network.run_forward(shard, self.small)
+    def forward(self) -> Array:
+        """Everything that a forward pass computes."""
+        return self.network.forward(self.X).output
 
     def difference(self) -> float:
-        """Return by how much the two ways' outputs differ at most."""
-        order = self.shard.packing.order
-        return float(np.abs(self.outputs()[order] - self.whole()).max())
+        """Return by how much the ways' outputs differ at most."""
+        expected = self.forward()
+        found = self.one_thread(), self.two_threads()
+        return float(max(np.abs(outputs - expected).max() for outputs in found))
 
     def peak(self) -> int:
-        """Return the bytes that outputs() has allocated at most."""
-        return peak(self.outputs)
+        """Return the bytes that one_thread has allocated at most."""
+        return peak(self.one_thread)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -75,31 +69,29 @@ def run(report: Report, options: Namespace) -> None:
     problem = large(options.sequences)
     report.line(
         f"{problem.B} sequences of {problem.T} steps, D {problem.D}, M {problem.M}, K {problem.K}; "
-        f"{options.dtype}, one thread"
+        f"{options.dtype}"
     )
     rounds: dict[str, list[float]] = {name: [] for name in TIMED}
     arguments = options.sequences, options.dtype
-    with Worker("predict", "studies.predict:Prediction", arguments) as worker:
+    with Worker("predict", "studies.predict:Prediction", arguments, n_threads=2) as worker:
         difference, most = worker.call("difference"), worker.call("peak")
-        worker.call("batches")
         for _ in range(options.rounds):
             for name, values in rounds.items():
                 values.append(worker.seconds(name, options.seconds))
     report.raw["problem"] = problem.described()
     report.raw |= {"seconds": rounds, "difference": difference, "peak": most}
     if not difference <= 1e-5:
-        raise SystemExit(f"outputs and run_forward differ by {difference:.1e}")
-    fastest = {name: Times(tuple(values)) for name, values in rounds.items()}
-    ours = fastest["outputs"].median
+        raise SystemExit(f"the ways differ by {difference:.1e}")
+    found = {name: Times(tuple(values)) for name, values in rounds.items()}
     for name, what in TIMED.items():
-        times = fastest[name]
+        times = found[name]
         per_step = [1e9 * t / problem.N for t in (times.median, times.least, times.greatest)]
         report.line(
-            f"{what:40} {per_step[0]:8.1f} ns a step ({per_step[1]:.1f} to {per_step[2]:.1f})"
-            + (f", outputs takes {ours / times.median:.2f} times that" if name != "outputs" else "")
+            f"{what:46} {per_step[0]:7.1f} ns a step ({per_step[1]:.1f} to {per_step[2]:.1f})"
         )
     numbers = most / np.dtype(options.dtype).itemsize
     report.line(
-        f"outputs allocates at most {most / 1e6:.1f} MB: {numbers / (problem.N * problem.M):.2f} "
-        f"x N x M numbers, {numbers / (problem.N * problem.D):.2f} times X"
+        f"RNN.outputs allocates at most {most / 1e6:.1f} MB: "
+        f"{numbers / (problem.N * problem.M):.3f} x N x M numbers, "
+        f"{numbers / (problem.N * problem.D):.2f} times X"
     )

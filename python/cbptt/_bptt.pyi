@@ -30,6 +30,7 @@ class Network:
 @disjoint_base
 class Plan:
     n_parts: int
+    n_rows: int
     block_size: int
     index_size: int
     order_size: int

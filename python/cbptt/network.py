@@ -299,13 +299,14 @@ class RNN:
         """
         n, M = len(sequences), self.hidden_size
         if scratch is None:
-            scratch = self._scratch(sequences.lengths, n, n_threads, backward=False)
+            scratch = self.forward_scratch(sequences, n_threads)
+        _check_scratch(scratch, sequences)
         hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
         final = np.empty((n if everything else 0, M), self.dtype)
         outputs = np.empty((n if self._last else sequences.n_steps, self.n_outputs), self.dtype)
         with one_blas_thread(self._core.uses_blas):
             in_team(
-                scratch.n_threads,
+                min(n_threads, scratch.n_threads),
                 lambda team, thread: _bptt.forward(
                     team,
                     thread,
@@ -509,8 +510,8 @@ class RNN:
         ----------
         shard : Shard
         scratch : Scratch, default=None
-            From `scratch`, for sequences as many and as long, and for as many threads; it is
-            overwritten, and with it the gradient of the result. By default it is asked for anew.
+            From `scratch`, for these sequences; it is overwritten, and with it the gradient of the
+            result. By default it is asked for anew.
         n_threads : int, default=1
             Threads that may take part; the result is the same bits for any number.
         inputs : bool, default=False
@@ -525,7 +526,8 @@ class RNN:
         sequences, targets = shard.sequences, shard.targets
         n = len(sequences)
         if scratch is None:
-            scratch = self.scratch(sequences.lengths, n_threads=n_threads)
+            scratch = self.scratch(sequences, n_threads=n_threads)
+        _check_scratch(scratch, sequences)
         dh0 = np.empty((n, self.hidden_size), self.dtype)
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
         none = np.empty(0, self.dtype)
@@ -569,33 +571,31 @@ class RNN:
         return self._forward(shard.sequences, shard.h0, scratch=scratch, n_threads=n_threads)[1]
 
     def scratch(
-        self, lengths: ArrayLike, batch_size: int | None = None, n_threads: int = 1
+        self, sequences: Sequences, batch_size: int | None = None, n_threads: int = 1
     ) -> Scratch:
         """Ask for the memory that batches are run in, forward and back.
 
         Parameters
         ----------
-        lengths : (n,) of the sequences that batches are drawn from
-        batch_size : the most sequences of a batch, default all
+        sequences : those that batches are drawn from, as of a `Shard`
+        batch_size : sequences of a batch, default all
         n_threads : threads that may take part
         """
-        return self._scratch(lengths, batch_size, n_threads, backward=True)
+        return self._scratch(sequences, batch_size, n_threads, backward=True)
 
-    def forward_scratch(self, lengths: ArrayLike, n_threads: int = 1) -> Scratch:
-        """Ask for the memory that sequences of these lengths are run forward in."""
-        return self._scratch(lengths, None, n_threads, backward=False)
+    def forward_scratch(self, sequences: Sequences, n_threads: int = 1) -> Scratch:
+        """Ask for the memory that these sequences are run forward in."""
+        return self._scratch(sequences, None, n_threads, backward=False)
 
     def _scratch(
-        self, lengths: ArrayLike, batch_size: int | None, n_threads: int, *, backward: bool
+        self, sequences: Sequences, batch_size: int | None, n_threads: int, *, backward: bool
     ) -> Scratch:
-        lengths = np.asarray(lengths, np.intp)
-        n_steps = int(lengths.sum())
-        _check_blas_size(n_steps, f"X with {n_steps} steps in all")
+        _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
         return make_scratch(
             self._core,
             self.layout.size,
-            lengths,
-            min(len(lengths), batch_size or len(lengths)),
+            sequences,
+            min(len(sequences), batch_size or len(sequences)),
             n_threads,
             self.dtype,
             backward=backward,
@@ -679,6 +679,15 @@ def _check_precision(dtype: DTypeLike) -> np.dtype[Any]:
     if precision not in (np.float32, np.float64):
         raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
     return precision.newbyteorder("=")
+
+
+def _check_scratch(scratch: Scratch, sequences: Sequences) -> None:
+    """Refuse memory that was measured for other sequences."""
+    if scratch.sequences is not sequences:
+        raise ValueError(
+            "RNN got scratch that was asked for with other sequences; pass the shard's own "
+            "sequences to RNN.scratch or RNN.forward_scratch."
+        )
 
 
 def _check_blas_size(size: int, what: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt._bptt import Network, Plan
+from cbptt.sequences import Sequences
 
 __all__ = ["Scratch", "make_scratch"]
 
@@ -18,10 +19,11 @@ LINE = 64  # bytes of a line of the cache, at which every array begins
 
 @dataclass(frozen=True)
 class Scratch:
-    """Memory for batches up to a size, overwritten by each of them.
+    """Memory for batches of some sequences, overwritten by each of them.
 
     Attributes
     ----------
+    sequences : those that batches are drawn from.
     plan : how batches are cut, and where things lie in a block.
     n_threads : threads there is memory for.
     arrays : by name: packed, the parameters as the products want them; blocks, indices and sums,
@@ -29,6 +31,7 @@ class Scratch:
         each shard. The first row of gradients becomes that of the batch.
     """
 
+    sequences: Sequences
     plan: Plan
     n_threads: int
     arrays: dict[str, NDArray[Any]]
@@ -43,7 +46,7 @@ class Scratch:
 def make_scratch(
     network: Network,
     n_parameters: int,
-    lengths: NDArray[np.intp],
+    sequences: Sequences,
     batch_size: int,
     n_threads: int,
     dtype: np.dtype[Any],
@@ -56,13 +59,13 @@ def make_scratch(
     ----------
     network : as the compiled code sees it.
     n_parameters : int, P
-    lengths : (n,) lengths of the sequences that batches are drawn from.
+    sequences : those that batches are drawn from.
     batch_size : the most sequences of a batch.
     n_threads : threads that may take part; fewer do where a batch has fewer parts.
     dtype : precision.
     backward : whether batches go forward and back, or forward only.
     """
-    longest_first = np.sort(np.asarray(lengths, np.intp))[::-1].copy()
+    longest_first = np.sort(sequences.lengths)[::-1].copy()
     plan = Plan(network, longest_first, batch_size, backward)
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {
@@ -75,7 +78,7 @@ def make_scratch(
     if backward:
         arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)
         arrays["losses"] = np.empty((plan.n_parts, 2))
-    return Scratch(plan, n_threads, arrays)
+    return Scratch(sequences, plan, n_threads, arrays)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

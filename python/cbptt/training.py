@@ -88,9 +88,7 @@ class Trainer:
         self._nothing = np.empty((0, 0), theta.dtype)
         self._batches_per_call = 1
 
-        self._scratch = self.network.scratch(
-            self.sequences.lengths, self.batch_size, self.n_threads
-        )
+        self._scratch = self.network.scratch(self.sequences, self.batch_size, self.n_threads)
 
     def epoch(self) -> Epoch:
         """Pass over the data once."""

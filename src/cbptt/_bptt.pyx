@@ -43,7 +43,8 @@ cdef enum:
 cdef:
     # Rows of a chunk: a sum of products that long still adds up well, and a chunk's h and da stay
     # in the second-level cache. BLAS, which takes over for large networks, wants longer sums.
-    Py_ssize_t CHUNK = 384, CHUNK_BLAS = 1024
+    # A short batch has shorter chunks, which would otherwise take more memory than h.
+    Py_ssize_t CHUNK = 384, CHUNK_BLAS = 1024, SHORTEST_CHUNK = 128
     # Up to so many units the kernels take all products; above, BLAS takes those that time does
     # not couple. Inputs up to so many join the recurrent product step by step.
     Py_ssize_t MOST_UNITS = 384, MOST_INPUTS = 256
@@ -153,15 +154,18 @@ cdef class Plan:
     ----------
     n_parts : int
         Of a full batch: shards where states are kept, groups elsewhere.
+    n_rows : int
+        Steps of the largest part, all its sequences together.
     block_size, index_size, order_size : int
         Of scratch. Each thread needs block (block_size,) and indices (index_size,); a batch needs
         batch_order (order_size,).
     """
 
-    cdef readonly Py_ssize_t n_parts, block_size, index_size, order_size
+    cdef readonly Py_ssize_t n_parts, n_rows, block_size, index_size, order_size
     cdef:
         bint keeps_states
         double sequence_flops
+        Py_ssize_t chunk
         Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
         Py_ssize_t left, right, inputs, dinputs
         Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices
@@ -176,14 +180,16 @@ cdef class Plan:
             self.sequence_flops += lengths[b]
         self.sequence_flops *= (6. * net.M * net.M + 4. * net.D * net.M) / lengths.shape[0]
 
-        # the largest part that any batch may have: of so many sequences, steps and read rows
-        for b in range(1, batch_size + 1):
-            B = max(B, -(-b // self.parts_of(b)))
+        # The largest part of a batch: of so many sequences, steps and rows that are read. All
+        # batches are full, but for the last of an epoch.
+        for b in (batch_size, lengths.shape[0] % batch_size):
+            B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
         for b in range(B):
             N += lengths[b]
-        C = min(N, max(net.chunk, B))
+        self.chunk = min(net.chunk, max(SHORTEST_CHUNK, N // 4))
+        C = min(N, max(self.chunk, B))
         R = B if net.last else C
-        self.n_parts = self.parts_of(batch_size)
+        self.n_parts, self.n_rows = self.parts_of(batch_size), N
 
         arena = _Arena(net.itemsize)
         self.states = arena.room((B + (N if keeps_states else C)) * net.L)
@@ -197,7 +203,8 @@ cdef class Plan:
             self.da = arena.room(C * net.L)
             self.da_after = arena.room(B * net.L)
             self.left = arena.room(max(C * net.L, R * net.LK) if net.small else 0)
-            self.right = arena.room(max(C, R) * net.L)
+            ragged = lengths[0] != lengths[lengths.shape[0] - 1]
+            self.right = arena.room(max(C, R) * net.L if net.small or ragged else 0)
             self.inputs = arena.room(C * padded(net.D + 1, net.itemsize) if net.small else 0)
             self.dinputs = arena.room((net.D + 1) * net.L if net.small else 0)
         self.block_size = arena.size
@@ -217,7 +224,7 @@ cdef class Plan:
         ):
             parts *= 2
         if not self.keeps_states:
-            parts = max(parts, -(-B // GROUP))
+            parts = max(parts, (B + GROUP - 1) // GROUP)
         return parts
 
     cdef void lay_out(
@@ -393,7 +400,7 @@ cdef void shard(
     t_end, row = T, N
     while t_end > 0:
         t, n = t_end - 1, batch_sizes[t_end - 1]
-        while t > 0 and n + batch_sizes[t - 1] <= net.chunk:
+        while t > 0 and n + batch_sizes[t - 1] <= plan.chunk:
             t -= 1
             n += batch_sizes[t]
         row -= n
@@ -494,7 +501,7 @@ cdef void group(
 
     while t < T:
         t_end, n = t + 1, batch_sizes[t]
-        while t_end < T and n + batch_sizes[t_end] <= net.chunk:
+        while t_end < T and n + batch_sizes[t_end] <= plan.chunk:
             n += batch_sizes[t_end]
             t_end += 1
         gather_rows(x, D, values, D, rows + row, n, D)

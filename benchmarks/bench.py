@@ -1,6 +1,6 @@
 """Benchmarks of cbptt beside other libraries; see README.md beside this file.
 
-python benchmarks/bench.py {shapes,awkward,ragged,fit,threads,memory,predict} [options]
+python benchmarks/bench.py {shapes,awkward,ragged,fit,threads,kernels,memory,predict} [options]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from calibration import calibrate
 from report import Report
-from studies import against, fit, lengths, memory, predict, threads
+from studies import against, fit, kernels, lengths, memory, predict, threads
 
 STUDIES = {
     "shapes": (against, "every library on ten shapes"),
@@ -20,11 +20,12 @@ STUDIES = {
     "ragged": (lengths, "sequences of unequal lengths, beside PyTorch packed and padded"),
     "fit": (fit, "a whole fit, beside a loop in PyTorch"),
     "threads": (threads, "two threads, quiet and beside a busy program"),
+    "kernels": (kernels, "the kernels alone, part by part"),
     "memory": (memory, "what a training step allocates"),
     "predict": (predict, "outputs of a large set"),
 }
 IN_ONE_PRECISION = ("fit",)
-WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "memory")
+WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "kernels", "memory")
 WITH_THREADS = ("shapes", "awkward", "ragged")
 
 

@@ -107,8 +107,8 @@ class ShardResult:
     ----------
     loss_sum, weight_sum : floats.
     gradient : (P,) laid out like theta.
-    dh0 : (n, M) derivative by the initial states.
-    dx : (steps, D) derivative by the inputs; (0, D) where it was not asked for.
+    dh0 : (n, M) derivative by the initial states; (0, M) where it was not asked for.
+    dx : (steps, D) derivative by the inputs; (0, D) likewise.
     """
 
     loss_sum: float
@@ -320,7 +320,7 @@ class RNN:
                     sequences.values,
                     sequences.offsets,
                     h0,
-                    np.arange(n),
+                    scratch.arrays["everyone"],
                     activated,
                 ),
             )
@@ -515,7 +515,7 @@ class RNN:
         n_threads : int, default=1
             Threads that may take part; the result is the same bits for any number.
         inputs : bool, default=False
-            Whether the derivative by the inputs is wanted.
+            Whether the derivatives by the inputs and by the initial states are wanted.
 
         Returns
         -------
@@ -528,10 +528,9 @@ class RNN:
         if scratch is None:
             scratch = self.scratch(sequences, n_threads=n_threads)
         _check_scratch(scratch, sequences)
-        dh0 = np.empty((n, self.hidden_size), self.dtype)
+        dh0 = np.empty((n if inputs else 0, self.hidden_size), self.dtype)
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
-        none = np.empty(0, self.dtype)
-        everyone = np.arange(n)
+        theta = self._theta
         with one_blas_thread(self._core.uses_blas or inputs):
             loss_sum, *_ = in_team(
                 min(n_threads, scratch.n_threads),
@@ -541,9 +540,9 @@ class RNN:
                     self._core,
                     scratch.plan,
                     scratch.arrays,
-                    self._theta,
-                    none,
-                    none,
+                    theta,
+                    theta,  # no moments: no step is taken
+                    theta,
                     dh0,
                     dx,
                     sequences.values,
@@ -552,7 +551,7 @@ class RNN:
                     targets.values,
                     targets.labels,
                     targets.weights,
-                    everyone,
+                    scratch.arrays["everyone"],
                     n,
                     _bptt.SOLVERS["none"],
                 ),

@@ -27,7 +27,7 @@ class Scratch:
     plan : how batches are cut, and where things lie in a block.
     n_threads : threads there is memory for.
     arrays : by name: packed, the parameters as the products want them; blocks, indices and sums,
-        a row for each thread; batch_order; and, for the way back, gradients and losses, a row for
+        a row for each thread; batch_order; everyone, all sequences in order; and, for the way back, gradients and losses, a row for
         each shard. The first row of gradients becomes that of the batch.
     """
 
@@ -74,6 +74,7 @@ def make_scratch(
         "indices": np.empty((n_threads, plan.index_size), np.intp),
         "sums": np.empty((n_threads, network.sums_size)),
         "batch_order": np.empty(plan.order_size, np.intp),
+        "everyone": np.arange(len(sequences)),
     }
     if backward:
         arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)

@@ -218,7 +218,10 @@ cdef class Plan:
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:
         """Into how many parts a batch of B sequences falls: it depends on nothing but B."""
         cdef Py_ssize_t parts = 1
-        cdef Py_ssize_t most = B // (PART_ROWS if B >= 2 * PART_ROWS else FEWEST_ROWS)
+        cdef Py_ssize_t rows = PART_ROWS
+        if B < 2 * PART_ROWS and self.keeps_states:
+            rows = FEWEST_ROWS
+        cdef Py_ssize_t most = B // rows
         while 2 * parts <= min(most, MOST_PARTS) and (
             B * self.sequence_flops >= 2 * parts * PART_FLOPS
         ):
@@ -580,8 +583,8 @@ def forward(
     """
     cdef:
         floating[::1] packed = scratch["packed"]
-        floating[::1] block = scratch["blocks"][thread]
-        Py_ssize_t[::1] indices = scratch["indices"][thread]
+        floating[:, ::1] blocks = scratch["blocks"]
+        Py_ssize_t[:, ::1] indices = scratch["indices"]
         Py_ssize_t[::1] batch_order = scratch["batch_order"]
         floating* to_hidden = &hidden[0, 0] if hidden.shape[0] > 0 else NULL
         floating* to_final = &final[0, 0] if final.shape[0] > 0 else NULL
@@ -603,9 +606,9 @@ def forward(
                 if team.phase == PACK:
                     pack_parameters(&packed[0], &theta[0], net, item, False)
                 else:
-                    group(to_hidden, &outputs[0, 0], to_final, &block[0], &indices[0],
-                          &batch_order[0], item, &packed[0], &theta[0], &values[0, 0],
-                          &offsets[0], from_h0, activated, net, plan)
+                    group(to_hidden, &outputs[0, 0], to_final, &blocks[thread, 0],
+                          &indices[thread, 0], &batch_order[0], item, &packed[0], &theta[0],
+                          &values[0, 0], &offsets[0], from_h0, activated, net, plan)
                 team.done()
                 item = team.next_item(thread)
             if thread > 0:
@@ -668,9 +671,9 @@ def train(
         floating[:, ::1] gradients = scratch["gradients"]
         double[:, ::1] losses = scratch["losses"]
         floating[::1] packed = scratch["packed"]
-        floating[::1] block = scratch["blocks"][thread]
-        Py_ssize_t[::1] indices = scratch["indices"][thread]
-        double[::1] sums = scratch["sums"][thread]
+        floating[:, ::1] blocks = scratch["blocks"]
+        Py_ssize_t[:, ::1] indices = scratch["indices"]
+        double[:, ::1] sums = scratch["sums"]
         Py_ssize_t[::1] batch_order = scratch["batch_order"]
         floating[::1] gradient = gradients[0]
         floating* to_dh0 = &dh0[0, 0] if dh0.shape[0] > 0 else NULL
@@ -709,10 +712,11 @@ def train(
                     if team.phase == PACK:
                         pack_parameters(&packed[0], &theta[0], net, item, True)
                     elif team.phase == EACH_PART:
-                        shard(&gradients[item, 0], &losses[item, 0], to_dh0, to_dx, &block[0],
-                              &indices[0], &sums[0], &batch_order[0], item, &packed[0], &theta[0],
-                              &values[0, 0], &offsets[0], from_h0, from_targets, from_labels,
-                              &weights[0], P, net, plan)
+                        shard(&gradients[item, 0], &losses[item, 0], to_dh0, to_dx,
+                              &blocks[thread, 0], &indices[thread, 0], &sums[thread, 0],
+                              &batch_order[0], item, &packed[0], &theta[0], &values[0, 0],
+                              &offsets[0], from_h0, from_targets, from_labels, &weights[0], P, net,
+                              plan)
                     else:
                         add_shards(&gradients[0, 0], batch_order[PARTS], item * SLICE,
                                    min(P, (item + 1) * SLICE), P)

@@ -76,8 +76,8 @@ void kernels_round(double *seconds, ptrdiff_t B, ptrdiff_t T, ptrdiff_t D, ptrdi
             NAME(pack_columns)(left, rows, 0, da + B * L, L, rows, M);
             NAME(pack_columns)(right, rows, 0, states + first * B * L, L, rows, M);
             NAME(pack_inputs)(inputs, x + first * B * D, rows, D);
-            NAME(add_transposed)(dhh, M, left, right, rows, M, M);
-            NAME(add_transposed)(dih, L, inputs, left, rows, D + 1, M);
+            NAME(add_transposed)(dhh, M, left, right, rows, M, M, end < T);
+            NAME(add_transposed)(dih, L, inputs, left, rows, D + 1, M, end < T);
             derivatives += now() - started;
             memcpy(da, da + B * L, (size_t)(B * L) * sizeof(real));
             end = first;

@@ -48,9 +48,9 @@ cdef:
     # Up to so many units the kernels take all products; above, BLAS takes those that time does
     # not couple. Inputs up to so many join the recurrent product step by step.
     Py_ssize_t MOST_UNITS = 384, MOST_INPUTS = 256
-    # The cut into parts: at most so many, each of so many sequences and operations at least; where
-    # a batch has fewer sequences, two parts are worth as few as these.
-    Py_ssize_t MOST_PARTS = 8, PART_ROWS = 12, FEWEST_ROWS = 8
+    # The cut into parts: at most so many, each of so many sequences and operations at least; of
+    # more sequences where W11 comes from far, and of fewer where a batch falls into two.
+    Py_ssize_t MOST_PARTS = 8, PART_ROWS = 12, PART_ROWS_LARGE = 32, FEWEST_ROWS = 8
     double PART_FLOPS = 5e7
     # Sequences that prediction runs through the steps together.
     Py_ssize_t GROUP = 64
@@ -164,6 +164,7 @@ cdef class Plan:
     cdef readonly Py_ssize_t n_parts, n_rows, block_size, index_size, order_size
     cdef:
         bint keeps_states
+        Py_ssize_t part_rows
         double sequence_flops
         Py_ssize_t chunk
         Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
@@ -176,6 +177,7 @@ cdef class Plan:
     ):
         cdef Py_ssize_t b, B = 0, N = 0, C, R, T = lengths[0]
         self.keeps_states = keeps_states
+        self.part_rows = PART_ROWS if net.small else PART_ROWS_LARGE
         for b in range(lengths.shape[0]):
             self.sequence_flops += lengths[b]
         self.sequence_flops *= (6. * net.M * net.M + 4. * net.D * net.M) / lengths.shape[0]
@@ -218,11 +220,10 @@ cdef class Plan:
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:
         """Into how many parts a batch of B sequences falls: it depends on nothing but B."""
         cdef Py_ssize_t parts = 1
-        cdef Py_ssize_t rows = PART_ROWS
-        if B < 2 * PART_ROWS and self.keeps_states:
-            rows = FEWEST_ROWS
-        cdef Py_ssize_t most = B // rows
-        while 2 * parts <= min(most, MOST_PARTS) and (
+        cdef Py_ssize_t most = min(B // self.part_rows, MOST_PARTS)
+        if most < 2 and self.keeps_states:
+            most = min(B // FEWEST_ROWS, 2)
+        while 2 * parts <= most and (
             B * self.sequence_flops >= 2 * parts * PART_FLOPS
         ):
             parts *= 2
@@ -337,7 +338,6 @@ cdef void shard(
     const floating* targets,        # IN  (steps, K), or (n, K) where last; or NULL, and
     const Py_ssize_t* labels,       # IN  (steps,) or (n,)
     const floating* weights,        # IN  (steps,) or (n,)
-    Py_ssize_t P,
     Network net,
     Plan plan,
 ) noexcept nogil:
@@ -379,10 +379,7 @@ cdef void shard(
     if h0 != NULL:
         gather_rows(states, L, h0, M, order, B, M)
 
-    memset(gradient, 0, P * sizeof(floating))
     memset(sums, 0, (M + K) * sizeof(double))
-    if small:
-        memset(dinputs, 0, (D + 1) * L * sizeof(floating))
     losses[0] = losses[1] = 0
 
     elman_forward(h, states, x, packed + net.bias_h_row, theta + net.weight_ih,
@@ -394,7 +391,7 @@ cdef void shard(
         losses[0] = read_loss(z, dz, block + plan.weight, &losses[1], block + plan.h_read, order,
                               targets, labels, weights, packed, theta, B, net)
         add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
-                               block + plan.h_read, B, M, K)
+                               block + plan.h_read, B, M, K, False)
         if not small:
             # forward: a2_t = W1 h_t
             gemm(dh_read, L, dz, LK, theta + net.weight_ho, M, B, M, K, False, False,
@@ -412,7 +409,7 @@ cdef void shard(
             losses[0] += read_loss(z, dz, block + plan.weight, &losses[1], h + row * L, rows + row,
                                    targets, labels, weights, packed, theta, n, net)
             add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
-                                   h + row * L, n, M, K)
+                                   h + row * L, n, M, K, t_end < T)
             # forward: a2_t = W1 h_t
             if not small:
                 gemm(da, L, dz, LK, theta + net.weight_ho, M, n, M, K, False, False,
@@ -432,7 +429,7 @@ cdef void shard(
         add_hidden_derivatives(gradient + net.weight_hh,
                                dinputs if small else gradient + net.weight_ih, dbias_h, left,
                                right, inputs, da, h + (row - i) * L, x + row * D, batch_sizes + t,
-                               i, t_end - t, n, D, M)
+                               i, t_end - t, n, D, M, t_end < T)
         if dx != NULL:
             # forward: a1_t += W0 x_t;  the chunk's x has been read for the last time
             gemm(x + row * D, D, da, L, theta + net.weight_ih, D, n, D, M, False, False,
@@ -715,7 +712,7 @@ def train(
                         shard(&gradients[item, 0], &losses[item, 0], to_dh0, to_dx,
                               &blocks[thread, 0], &indices[thread, 0], &sums[thread, 0],
                               &batch_order[0], item, &packed[0], &theta[0], &values[0, 0],
-                              &offsets[0], from_h0, from_targets, from_labels, &weights[0], P, net,
+                              &offsets[0], from_h0, from_targets, from_labels, &weights[0], net,
                               plan)
                     else:
                         add_shards(&gradients[0, 0], batch_order[PARTS], item * SLICE,

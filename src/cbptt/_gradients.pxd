@@ -13,6 +13,7 @@ cdef void add_output_derivatives(
     Py_ssize_t R,
     Py_ssize_t M,
     Py_ssize_t K,
+    bint add,               # whether this is not the first chunk
 ) noexcept nogil
 
 cdef void add_hidden_derivatives(
@@ -32,4 +33,5 @@ cdef void add_hidden_derivatives(
     Py_ssize_t N,
     Py_ssize_t D,
     Py_ssize_t M,
+    bint add,                       # whether this is not the first chunk
 ) noexcept nogil

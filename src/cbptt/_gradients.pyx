@@ -21,6 +21,7 @@ cdef void add_output_derivatives(
     Py_ssize_t R,
     Py_ssize_t M,
     Py_ssize_t K,
+    bint add,               # whether this is not the first chunk
 ) noexcept nogil:
     cdef Py_ssize_t L = padded(M, sizeof(floating)), LK = padded(K, sizeof(floating))
 
@@ -30,9 +31,9 @@ cdef void add_output_derivatives(
     if left != NULL:
         pack_columns(left, R, 0, dz, R, K)
         pack_columns(right, R, 0, h, R, M)
-        add_transposed(dweight_ho, M, left, right, R, K, M)
+        add_transposed(dweight_ho, M, left, right, R, K, M, add)
     else:
-        gemm(dweight_ho, M, dz, LK, h, L, K, M, R, True, False, <floating> 1)
+        gemm(dweight_ho, M, dz, LK, h, L, K, M, R, True, False, <floating> add)
     add_rows(dbias_o, dz, LK, R, K)
 
 
@@ -53,6 +54,7 @@ cdef void add_hidden_derivatives(
     Py_ssize_t N,
     Py_ssize_t D,
     Py_ssize_t M,
+    bint add,                       # whether this is not the first chunk
 ) noexcept nogil:
     cdef:
         Py_ssize_t L = padded(M, sizeof(floating))
@@ -80,10 +82,10 @@ cdef void add_hidden_derivatives(
     if left != NULL:
         pack_columns(left, N, 0, da, N, M)
         pack_inputs(inputs, x, N, D)
-        add_transposed(dweight_hh, M, left, right, N, M, M)
-        add_transposed(dweight_ih, L, inputs, left, N, D + 1, M)
+        add_transposed(dweight_hh, M, left, right, N, M, M, add)
+        add_transposed(dweight_ih, L, inputs, left, N, D + 1, M, add)
     else:
         gemm(dweight_hh, M, da, L, h_prev if equal else right, L, M, M, N, True, False,
-             <floating> 1)
-        gemm(dweight_ih, D, da, L, x, D, M, D, N, True, False, <floating> 1)
+             <floating> add)
+        gemm(dweight_ih, D, da, L, x, D, M, D, N, True, False, <floating> add)
         add_rows(dbias_h, da, L, N, M)

@@ -86,6 +86,7 @@ cdef void add_transposed(
     Py_ssize_t rows,
     Py_ssize_t m,
     Py_ssize_t n,
+    bint add,
 ) noexcept nogil
 
 cdef Py_ssize_t padded(Py_ssize_t n, size_t itemsize) noexcept nogil

@@ -35,7 +35,7 @@ cdef extern from "kernels.h":
         ) noexcept nogil
         void (*add_transposed)(
             float* c, Py_ssize_t ldc, const float* a, const float* b,
-            Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n
+            Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n, bint add
         ) noexcept nogil
 
     ctypedef struct table_f64 "cbptt_table_f64":
@@ -60,7 +60,7 @@ cdef extern from "kernels.h":
         ) noexcept nogil
         void (*add_transposed)(
             double* c, Py_ssize_t ldc, const double* a, const double* b,
-            Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n
+            Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n, bint add
         ) noexcept nogil
 
     ctypedef struct kernels "cbptt_kernels":
@@ -247,12 +247,13 @@ cdef void add_transposed(
     Py_ssize_t rows,
     Py_ssize_t m,
     Py_ssize_t n,
+    bint add,
 ) noexcept nogil:
-    """C += A' B"""
+    """C = A' B, or C += A' B where add"""
     if floating is float:
-        chosen.f32.add_transposed(c, ldc, a, b, rows, m, n)
+        chosen.f32.add_transposed(c, ldc, a, b, rows, m, n, add)
     else:
-        chosen.f64.add_transposed(c, ldc, a, b, rows, m, n)
+        chosen.f64.add_transposed(c, ldc, a, b, rows, m, n, add)
 
 
 cdef Py_ssize_t padded(Py_ssize_t n, size_t itemsize) noexcept nogil:

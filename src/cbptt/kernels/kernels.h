@@ -20,8 +20,9 @@
  *
  *   pack_columns(p, total, first, a, lda, rows, m)    rows of a chunk     p OUT, a IN (rows, m)
  *   pack_inputs(p, x, rows, D)                        the same of [x, 1]  x IN (rows, D), D apart
- *   add_transposed(c, ldc, a, b, rows, m, n)
- *       c += a' b, a and b packed      c INOUT (m, n) rows ldc apart, a IN (rows, m), b (rows, n)
+ *   add_transposed(c, ldc, a, b, rows, m, n, add)
+ *       c := a' b, or c += a' b where add, a and b packed
+ *                                      c INOUT (m, n) rows ldc apart, a IN (rows, m), b (rows, n)
  */
 #ifndef CBPTT_KERNELS_H
 #define CBPTT_KERNELS_H
@@ -44,7 +45,7 @@ enum { CBPTT_IDENTITY, CBPTT_LOGISTIC, CBPTT_TANH, CBPTT_RELU };
                              ptrdiff_t lda, ptrdiff_t rows, ptrdiff_t m);                          \
         void (*pack_inputs)(real * p, const real *x, ptrdiff_t rows, ptrdiff_t D);                 \
         void (*add_transposed)(real * c, ptrdiff_t ldc, const real *a, const real *b,              \
-                               ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n);                          \
+                               ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n, int add);                 \
     }
 
 typedef CBPTT_TABLE(float) cbptt_table_f32;

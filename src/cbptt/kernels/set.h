@@ -16,6 +16,7 @@ void NAME(pack_columns)(real *restrict p, ptrdiff_t total, ptrdiff_t first, cons
                         ptrdiff_t lda, ptrdiff_t rows, ptrdiff_t m);
 void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t rows, ptrdiff_t D);
 void NAME(add_transposed)(real *restrict c, ptrdiff_t ldc, const real *restrict a,
-                          const real *restrict b, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n);
+                          const real *restrict b, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n,
+                          int add);
 
 #endif

@@ -44,9 +44,10 @@ void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t rows,
     }
 }
 
-/* C += A' B.  c INOUT (m, n) rows ldc apart;  a, b IN (rows, m), (rows, n) from pack_columns */
+/* C = A' B, or C += A' B where add
+ *     c INOUT (m, n) rows ldc apart;  a, b IN (rows, m), (rows, n) from pack_columns */
 void NAME(add_transposed)(real *restrict c, ptrdiff_t ldc, const real *restrict a,
-                          const real *restrict b, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n)
+                          const real *restrict b, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n, int add)
 {
     const ptrdiff_t height = fewest_parts(PANEL, fewest_parts(PANEL, TALLEST));
     const ptrdiff_t n_panels = fewest_parts(n, PANEL);
@@ -69,14 +70,15 @@ void NAME(add_transposed)(real *restrict c, ptrdiff_t ldc, const real *restrict 
                 cbptt_tile *const tile = NAME(tiles)[R - 1][panels - 1];
                 real *c_part = c + (i + first) * ldc + j;
                 if (width == panels * PANEL) {
-                    tile(c_part, ldc, c_part, ldc, &ab, 1);
+                    tile(c_part, ldc, add ? c_part : NULL, ldc, &ab, 1);
                 } else {
                     /* The columns that pad the last panel have no place in C. */
                     real wide[REGISTERS * LANES];
                     tile(wide, panels * PANEL, NULL, 0, &ab, 1);
                     for (ptrdiff_t r = 0; r < R; r++)
                         for (ptrdiff_t q = 0; q < width; q++)
-                            c_part[r * ldc + q] += wide[r * panels * PANEL + q];
+                            c_part[r * ldc + q] =
+                                wide[r * panels * PANEL + q] + (add ? c_part[r * ldc + q] : 0);
                 }
             }
         }

@@ -228,11 +228,12 @@ def digests(shared, readout, dtype, n_threads):
         random_state=0,
     )
     rng = np.random.default_rng(0)
-    lengths = rng.integers(20, 60, size=100)
+    n = 140
+    lengths = rng.integers(20, 60, size=n)
     X = [rng.normal(size=(length, D)) for length in lengths]
     Y = [rng.integers(K, size=length) for length in lengths]
-    Y = Y if readout == "every" else rng.integers(K, size=100)
-    shard = net.shard(X, Y, h0=rng.uniform(-1, 1, size=(100, M)))
+    Y = Y if readout == "every" else rng.integers(K, size=n)
+    shard = net.shard(X, Y, h0=rng.uniform(-1, 1, size=(n, M)))
     scratch = net.scratch(shard.sequences, n_threads=n_threads)
     assert scratch.plan.n_parts >= 4
     result = net.run(shard, scratch, n_threads, inputs=True)

@@ -27,8 +27,9 @@ class Scratch:
     plan : how batches are cut, and where things lie in a block.
     n_threads : threads there is memory for.
     arrays : by name: packed, the parameters as the products want them; blocks, indices and sums,
-        a row for each thread; batch_order; everyone, all sequences in order; and, for the way back, gradients and losses, a row for
-        each shard. The first row of gradients becomes that of the batch.
+        a row for each thread; batch_order; everyone, all sequences in their order; and, for the way
+        back, gradients and losses, a row for each shard. The first row of gradients becomes that of
+        the batch.
     """
 
     sequences: Sequences

@@ -27,7 +27,7 @@ CORE = ROOT / "src" / "cbptt"
 
 FACE = "the package's face"
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
-FLAT = {"sequences", "threads", "scratch", "parameters", "losses", "optimizers"}
+FLAT = {"sequences", "threads", "scratch", "parameters", "losses", "optimizers", "results"}
 
 # Room to the rooms that it may import; "estimators" stands for every module in estimators/.
 ROOMS = {
@@ -36,6 +36,7 @@ ROOMS = {
     "threads": {"_team"},
     "optimizers": COMPILED,
     "scratch": COMPILED | {"sequences"},
+    "results": {"losses", "sequences"},
     "parameters": {"threads"},
     "losses": COMPILED | {"sequences"},
     "network": COMPILED | FLAT,
@@ -73,8 +74,9 @@ CORES = {
     "_gradients": {"_blas", "_kernels"},
     "_elman": {"_kernels", "_blas"},
     "_team": set(),
+    "_plan": {"_kernels", "_packing"},
     "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
-    | {"_team"},
+    | {"_plan", "_team"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

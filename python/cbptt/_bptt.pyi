@@ -2,41 +2,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
+from cbptt._plan import Network, Plan
 from cbptt._team import Team
 
 SOLVERS: dict[str, int]
-
-@disjoint_base
-class Network:
-    packed_size: int
-    sums_size: int
-    uses_blas: bool
-    def __init__(
-        self,
-        D: int,
-        M: int,
-        K: int,
-        places: dict[str, int],
-        f: int,
-        f_out: int,
-        loss: int,
-        last: bool,
-        itemsize: int,
-        own: bool,
-    ) -> None: ...
-
-@disjoint_base
-class Plan:
-    n_parts: int
-    n_rows: int
-    block_size: int
-    index_size: int
-    order_size: int
-    def __init__(
-        self, net: Network, lengths: NDArray[np.intp], batch_size: int, keeps_states: bool
-    ) -> None: ...
 
 def forward(
     team: Team,

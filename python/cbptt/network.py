@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from cbptt import _bptt
 from cbptt._kernels import FUNCTIONS
 from cbptt._losses import LOSSES, evaluate
+from cbptt._plan import Network
 from cbptt.losses import (
     ACTIVATIONS,
     OUTPUT_ACTIVATIONS,
@@ -27,6 +26,7 @@ from cbptt.losses import (
     flatten_weights,
 )
 from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
+from cbptt.results import Derivatives, Forward, Shard, ShardResult
 from cbptt.scratch import Scratch, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
@@ -40,82 +40,6 @@ Array = NDArray[np.floating]
 PRODUCTS = os.environ.get("CBPTT_PRODUCTS", "kernels")
 if PRODUCTS not in ("kernels", "blas"):
     raise ImportError(f"CBPTT_PRODUCTS={PRODUCTS!r} is unknown; set it to kernels or blas")
-
-
-@dataclass(frozen=True)
-class Forward:
-    """What the network computed of X.
-
-    Attributes
-    ----------
-    hidden : (T_i, M) per sequence, in X's form: h1(t), the hidden states.
-    output : h2(t): (T_i, K) per sequence, in X's form, with readout "every"; (n, K) with "last".
-    state : (n, M) each sequence's final hidden state; hand it on as h0 to continue the sequence.
-    """
-
-    hidden: Any
-    output: Any
-    state: Array
-
-
-@dataclass(frozen=True)
-class Derivatives:
-    """The five derivatives of the lecture, in its layout: the transposes of the gradients.
-
-    Attributes
-    ----------
-    W1 : (M, K) derivative number 1, sum over t of h1(t) dL/da2(t).
-    b1 : (1, K) derivative number 2, sum over t of dL/da2(t).
-    W11 : (M, M) derivative number 3, sum over t of h1(t-1) dL/da1(t).
-    W0 : (D, M) derivative number 4, sum over t of h0(t) dL/da1(t).
-    b0 : (1, M) derivative number 5, sum over t of dL/da1(t).
-    """
-
-    W1: Array
-    b1: Array
-    W11: Array
-    W0: Array
-    b0: Array
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Sequences with their targets, checked: what `RNN.run` takes.
-
-    Attributes
-    ----------
-    sequences : n sequences.
-    targets : one for each step of theirs with readout "every", for each of them with "last".
-    h0 : (n, M) initial states, or (0, M) for zeros.
-    """
-
-    sequences: Sequences
-    targets: Targets
-    h0: Array
-
-    @cached_property
-    def weight_sum(self) -> float:
-        """The total weight, by which "mean" divides."""
-        return float(self.targets.weights.sum(dtype=np.float64))
-
-
-@dataclass(frozen=True)
-class ShardResult:
-    """A plain sum over the sequences of a shard.
-
-    Attributes
-    ----------
-    loss_sum, weight_sum : floats.
-    gradient : (P,) laid out like theta.
-    dh0 : (n, M) derivative by the initial states; (0, M) where it was not asked for.
-    dx : (steps, D) derivative by the inputs; (0, D) likewise.
-    """
-
-    loss_sum: float
-    weight_sum: float
-    gradient: Array
-    dh0: Array
-    dx: Array
 
 
 class RNN:
@@ -218,7 +142,7 @@ class RNN:
     def _set_theta(self, theta: Array) -> None:
         self._theta = theta
         self._views = self.layout.views(theta)
-        self._core = _bptt.Network(
+        self._core = Network(
             self.n_inputs,
             self.hidden_size,
             self.n_outputs,

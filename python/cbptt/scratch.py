@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt._bptt import Network, Plan
+from cbptt._plan import Network, Plan
 from cbptt.sequences import Sequences
 
 __all__ = ["Scratch", "make_scratch"]

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -45,8 +45,9 @@ def in_team(n_threads: int, function: Callable[[Team, int], Result]) -> Result:
     team = Team(n_threads)
     if n_threads > 1:
         pool = _helpers(n_threads - 1)
-        for thread in range(1, n_threads):
-            pool.submit(_take_part, function, team, thread)
+        with suppress(RuntimeError):  # the interpreter is shutting down: no help is to be had
+            for thread in range(1, n_threads):
+                pool.submit(_take_part, function, team, thread)
     try:
         return function(team, 0)
     finally:

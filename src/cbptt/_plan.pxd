@@ -1,0 +1,44 @@
+"""How batches are cut into parts, and where everything of a part lies in memory asked for once."""
+
+
+cdef enum:
+    SIZE, PARTS, HEAD  # of batch_order: B, the parts it is cut into; where the sequences begin
+
+
+cdef class _Arena:
+    cdef readonly Py_ssize_t size
+    cdef Py_ssize_t itemsize
+
+    cdef Py_ssize_t room(self, Py_ssize_t n)
+
+
+cdef class Network:
+    cdef readonly Py_ssize_t packed_size, sums_size
+    cdef readonly bint uses_blas
+    cdef:
+        Py_ssize_t D, M, K, L, LK, itemsize, chunk
+        Py_ssize_t weight_ih, weight_hh, bias_h, weight_ho, bias_o           # places in theta
+        Py_ssize_t bias_h_row, bias_o_row, ih, hh, oh, hh_back, ho_back      # and in packed
+        int f, f_out, loss
+        bint last, own, folded, small
+
+
+cdef class Plan:
+    cdef readonly Py_ssize_t n_parts, n_rows, block_size, index_size, order_size
+    cdef:
+        bint keeps_states
+        Py_ssize_t part_rows
+        double sequence_flops
+        Py_ssize_t chunk
+        Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
+        Py_ssize_t left, right, inputs, dinputs
+        Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices
+
+    cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil
+    cdef void lay_out(
+        self,
+        Py_ssize_t* batch_order,    # OUT (order_size,)
+        const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
+        const Py_ssize_t* offsets,  # IN  (n + 1,)
+        Py_ssize_t B,
+    ) noexcept nogil

@@ -1,0 +1,184 @@
+"""How batches are cut into parts, and where everything of a part lies in memory asked for once."""
+
+from cbptt._kernels cimport padded
+from cbptt._packing cimport longest, sort_by_length
+
+cdef:
+    # Rows of a chunk: a sum of products that long still adds up well, and a chunk's h and da stay
+    # in the second-level cache. BLAS, which takes over for large networks, wants longer sums.
+    # A short batch has shorter chunks, which would otherwise take more memory than h.
+    Py_ssize_t CHUNK = 384, CHUNK_BLAS = 1024, SHORTEST_CHUNK = 128
+    # Up to so many units the kernels take all products; above, BLAS takes those that time does
+    # not couple. Inputs up to so many join the recurrent product step by step.
+    Py_ssize_t MOST_UNITS = 384, MOST_INPUTS = 256
+    # The cut into parts: at most so many, each of so many sequences and operations at least; of
+    # more sequences where W11 comes from far, and of fewer where a batch falls into two.
+    Py_ssize_t MOST_PARTS = 8, PART_ROWS = 12, PART_ROWS_LARGE = 32, FEWEST_ROWS = 8
+    double PART_FLOPS = 5e7
+    # Sequences that prediction runs through the steps together.
+    Py_ssize_t GROUP = 64
+
+
+cdef class _Arena:
+    """Hands out places in a block of memory that is asked for later, each at a line's beginning."""
+
+    def __init__(self, Py_ssize_t itemsize):
+        self.itemsize = itemsize
+
+    cdef Py_ssize_t room(self, Py_ssize_t n):
+        cdef Py_ssize_t place = self.size
+        self.size += padded(n, self.itemsize)
+        return place
+
+
+cdef class Network:
+    """The sizes, functions and parameters of a network, as the compiled code sees them.
+
+    Parameters
+    ----------
+    D, M, K : int
+        Inputs, hidden units, outputs.
+    places : dict of the parameters' names to where they begin in theta
+    f, f_out, loss : int
+        Codes of the hidden activation, the output function and the loss.
+    last : bool
+        Whether only last steps are read.
+    itemsize : int
+        Bytes of a number.
+    own : bool
+        Whether the package's kernels take the recurrent product, else BLAS.
+
+    Attributes
+    ----------
+    packed_size, sums_size : int
+        Numbers that the parameters take as the products want them, and sums in double.
+    uses_blas : bool
+        Whether BLAS takes any product of a batch, but that for dL/dx.
+    """
+
+    def __init__(
+        self, Py_ssize_t D, Py_ssize_t M, Py_ssize_t K, dict places, int f, int f_out, int loss,
+        bint last, Py_ssize_t itemsize, bint own,
+    ):
+        self.D, self.M, self.K, self.itemsize = D, M, K, itemsize
+        self.L, self.LK = padded(M, itemsize), padded(K, itemsize)
+        self.weight_ih, self.bias_h = places["weight_ih"], places["bias_h"]
+        self.weight_hh = places["weight_hh"]
+        self.weight_ho, self.bias_o = places["weight_ho"], places["bias_o"]
+        self.f, self.f_out, self.loss, self.last = f, f_out, loss, last
+        self.own = own
+        self.folded = own and D <= MOST_INPUTS
+        self.small = self.folded and M <= MOST_UNITS and K <= MOST_INPUTS
+        self.uses_blas = not self.small
+        self.chunk = CHUNK if self.small else CHUNK_BLAS
+
+        arena = _Arena(itemsize)
+        self.bias_h_row = arena.room(self.L)
+        self.bias_o_row = arena.room(self.LK)
+        self.ih = arena.room(D * self.L if self.folded else 0)
+        self.hh = arena.room(M * self.L if own else 0)
+        self.hh_back = arena.room(M * self.L if own else 0)
+        self.oh = arena.room(M * self.LK if self.small else 0)
+        self.ho_back = arena.room(K * self.L if self.small else 0)
+        self.packed_size = arena.size
+        self.sums_size = M + K
+
+
+cdef class Plan:
+    """How batches of a network are cut, and where each array of a part lies in scratch.
+
+    Parameters
+    ----------
+    network : Network
+    lengths : (n,) intp
+        Lengths of the sequences that batches are drawn from, longest first.
+    batch_size : int
+        The most sequences of a batch.
+    keeps_states : bool
+        Whether h of all steps is kept, to go back through them (`train`), or only that of a chunk
+        of steps (`forward`).
+
+    Attributes
+    ----------
+    n_parts : int
+        Of a full batch: shards where states are kept, groups elsewhere.
+    n_rows : int
+        Steps of the largest part, all its sequences together.
+    block_size, index_size, order_size : int
+        Of scratch. Each thread needs block (block_size,) and indices (index_size,); a batch needs
+        batch_order (order_size,).
+    """
+
+    def __init__(
+        self, Network net, const Py_ssize_t[::1] lengths, Py_ssize_t batch_size,
+        bint keeps_states,
+    ):
+        cdef Py_ssize_t b, B = 0, N = 0, C, R, T = lengths[0]
+        self.keeps_states = keeps_states
+        self.part_rows = PART_ROWS if net.small else PART_ROWS_LARGE
+        for b in range(lengths.shape[0]):
+            self.sequence_flops += lengths[b]
+        self.sequence_flops *= (6. * net.M * net.M + 4. * net.D * net.M) / lengths.shape[0]
+
+        # The largest part of a batch: of so many sequences, steps and rows that are read. All
+        # batches are full, but for the last of an epoch.
+        for b in (batch_size, lengths.shape[0] % batch_size):
+            B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
+        for b in range(B):
+            N += lengths[b]
+        self.chunk = min(net.chunk, max(SHORTEST_CHUNK, N // 4))
+        C = min(N, max(self.chunk, B))
+        R = B if net.last else C
+        self.n_parts, self.n_rows = self.parts_of(batch_size), N
+
+        arena = _Arena(net.itemsize)
+        self.states = arena.room((B + (N if keeps_states else C)) * net.L)
+        self.x = arena.room((N if keeps_states else C) * net.D)
+        self.z = arena.room(R * net.LK)
+        self.h_read = arena.room(B * net.L if net.last or not keeps_states else 0)
+        if keeps_states:
+            self.weight = arena.room(R)
+            self.dz = arena.room(R * net.LK)
+            self.dh_read = arena.room(B * net.L if net.last and not net.small else 0)
+            self.da = arena.room(C * net.L)
+            self.da_after = arena.room(B * net.L)
+            self.left = arena.room(max(C * net.L, R * net.LK) if net.small else 0)
+            ragged = lengths[0] != lengths[lengths.shape[0] - 1]
+            self.right = arena.room(max(C, R) * net.L if net.small or ragged else 0)
+            self.inputs = arena.room(C * padded(net.D + 1, net.itemsize) if net.small else 0)
+            self.dinputs = arena.room((net.D + 1) * net.L if net.small else 0)
+        self.block_size = arena.size
+
+        self.order, self.ends, self.batch_sizes = 0, B, 2 * B
+        self.counts = 2 * B + T
+        self.rows = 2 * B + 2 * T + 1
+        self.index_size = self.rows + N
+        self.order_size = HEAD + batch_size + 2 * T + 1
+
+    cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:
+        """Into how many parts a batch of B sequences falls: it depends on nothing but B."""
+        cdef Py_ssize_t parts = 1
+        cdef Py_ssize_t most = min(B // self.part_rows, MOST_PARTS)
+        if most < 2 and self.keeps_states:
+            most = min(B // FEWEST_ROWS, 2)
+        while 2 * parts <= most and (
+            B * self.sequence_flops >= 2 * parts * PART_FLOPS
+        ):
+            parts *= 2
+        if not self.keeps_states:
+            parts = max(parts, (B + GROUP - 1) // GROUP)
+        return parts
+
+    cdef void lay_out(
+        self,
+        Py_ssize_t* batch_order,    # OUT (order_size,)
+        const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
+        const Py_ssize_t* offsets,  # IN  (n + 1,)
+        Py_ssize_t B,
+    ) noexcept nogil:
+        """Sort a batch by length and say into how many parts it is cut"""
+        cdef Py_ssize_t T = longest(ids, B, offsets)
+        batch_order[SIZE] = B
+        batch_order[PARTS] = self.parts_of(B)
+        sort_by_length(batch_order + HEAD, batch_order + HEAD + B, batch_order + HEAD + B + T,
+                       ids, offsets, B, T)

@@ -211,7 +211,7 @@ def test_the_child_of_a_fork_has_a_team_of_its_own():
 # ---- the same bits ----------------------------------------------------------------------------
 
 # Enough work to be shared out: by the kernels alone, and with BLAS for what time does not couple.
-SIZES = {"kernels": (13, 100, 9), "BLAS": (300, 200, 9)}
+SIZES = {"kernels": (13, 100, 9), "BLAS": (300, 200, 9), "wide": (13, 390, 9)}
 
 
 def digests(shared, readout, dtype, n_threads):

@@ -159,7 +159,7 @@ cdef class Plan:
         """Into how many parts a batch of B sequences falls: it depends on nothing but B."""
         cdef Py_ssize_t parts = 1
         cdef Py_ssize_t most = min(B // self.part_rows, MOST_PARTS)
-        if most < 2:
+        if most < 2 and self.keeps_states:
             most = min(B // FEWEST_ROWS, 2)
         while 2 * parts <= most and (
             B * self.sequence_flops >= 2 * parts * PART_FLOPS

@@ -826,12 +826,18 @@ def test_a_batch_run_in_used_scratch_gives_the_same_bits(readout):
     assert_array_equal(output, expected if readout == "last" else np.concatenate(expected))
 
 
-def test_scratch_for_other_sequences_is_refused():
-    net = cbptt.RNN(2, 5, 1)
-    shard, other = (net.shard([np.ones((T, 2))], [np.ones(T)]) for T in (3, 9))
+def test_scratch_that_was_measured_for_something_else_is_refused():
+    net, other = cbptt.RNN(2, 5, 1), cbptt.RNN(2, 50, 1)
+    X, Y = [np.ones((3, 2)), np.ones((4, 2))], [np.ones(3), np.ones(4)]
+    shard, another = net.shard(X, Y), net.shard(X, Y)
     for run, scratch in (
-        (net.run, net.scratch(shard.sequences)),
-        (net.run_forward, net.forward_scratch(shard.sequences)),
+        (net.run, net.scratch(another.sequences)),
+        (net.run, other.scratch(shard.sequences)),
+        (net.run, net.scratch(shard.sequences, batch_size=1)),
+        (net.run, net.forward_scratch(shard.sequences)),
+        (net.run_forward, net.forward_scratch(another.sequences)),
+        (net.run_forward, other.forward_scratch(shard.sequences)),
+        (net.run_forward, net.scratch(shard.sequences)),
     ):
-        with pytest.raises(ValueError, match="scratch that was asked for with other sequences"):
-            run(other, scratch)
+        with pytest.raises(ValueError, match="RNN got scratch that was asked for by another"):
+            run(shard, scratch)

@@ -224,7 +224,7 @@ class RNN:
         n, M = len(sequences), self.hidden_size
         if scratch is None:
             scratch = self.forward_scratch(sequences, n_threads)
-        _check_scratch(scratch, sequences)
+        scratch.check(self._core, sequences, backward=False)
         hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
         final = np.empty((n if everything else 0, M), self.dtype)
         outputs = np.empty((n if self._last else sequences.n_steps, self.n_outputs), self.dtype)
@@ -247,6 +247,7 @@ class RNN:
                     scratch.arrays["everyone"],
                     activated,
                 ),
+                self._core.uses_blas,
             )
         return hidden, outputs, final
 
@@ -451,11 +452,12 @@ class RNN:
         n = len(sequences)
         if scratch is None:
             scratch = self.scratch(sequences, n_threads=n_threads)
-        _check_scratch(scratch, sequences)
+        scratch.check(self._core, sequences, backward=True)
         dh0 = np.empty((n if inputs else 0, self.hidden_size), self.dtype)
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
         theta = self._theta
-        with one_blas_thread(self._core.uses_blas or inputs):
+        uses_blas = self._core.uses_blas or inputs
+        with one_blas_thread(uses_blas):
             loss_sum, *_ = in_team(
                 min(n_threads, scratch.n_threads),
                 lambda team, thread: _bptt.train(
@@ -479,6 +481,7 @@ class RNN:
                     n,
                     _bptt.SOLVERS["none"],
                 ),
+                uses_blas,
             )
         return ShardResult(loss_sum, shard.weight_sum, scratch.gradient, dh0, dx)
 
@@ -602,15 +605,6 @@ def _check_precision(dtype: DTypeLike) -> np.dtype[Any]:
     if precision not in (np.float32, np.float64):
         raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
     return precision.newbyteorder("=")
-
-
-def _check_scratch(scratch: Scratch, sequences: Sequences) -> None:
-    """Refuse memory that was measured for other sequences."""
-    if scratch.sequences is not sequences:
-        raise ValueError(
-            "RNN got scratch that was asked for with other sequences; pass the shard's own "
-            "sequences to RNN.scratch or RNN.forward_scratch."
-        )
 
 
 def _check_blas_size(size: int, what: str) -> None:

@@ -23,7 +23,10 @@ class Scratch:
 
     Attributes
     ----------
+    network : whose batches, as the compiled code sees it.
     sequences : those that batches are drawn from.
+    batch_size : sequences of a batch.
+    backward : whether batches go forward and back, or forward only.
     plan : how batches are cut, and where things lie in a block.
     n_threads : threads there is memory for.
     arrays : by name: packed, the parameters as the products want them; blocks, indices and sums,
@@ -32,10 +35,27 @@ class Scratch:
         the batch.
     """
 
+    network: Network
     sequences: Sequences
+    batch_size: int
+    backward: bool
     plan: Plan
     n_threads: int
     arrays: dict[str, NDArray[Any]]
+
+    def check(self, network: Network, sequences: Sequences, *, backward: bool) -> None:
+        """Refuse memory that was measured for something else than all these sequences at once."""
+        if (
+            self.network is not network
+            or self.sequences is not sequences
+            or self.batch_size != len(sequences)
+            or self.backward is not backward
+        ):
+            raise ValueError(
+                "RNN got scratch that was asked for by another network, for other sequences, for "
+                "smaller batches or for another direction; ask RNN.scratch (forward and back) or "
+                "RNN.forward_scratch with the shard's own sequences."
+            )
 
     @property
     def gradient(self) -> NDArray[np.floating]:
@@ -61,7 +81,7 @@ def make_scratch(
     network : as the compiled code sees it.
     n_parameters : int, P
     sequences : those that batches are drawn from.
-    batch_size : the most sequences of a batch.
+    batch_size : sequences of a batch.
     n_threads : threads that may take part; fewer do where a batch has fewer parts.
     dtype : precision.
     backward : whether batches go forward and back, or forward only.
@@ -80,7 +100,7 @@ def make_scratch(
     if backward:
         arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)
         arrays["losses"] = np.empty((plan.n_parts, 2))
-    return Scratch(sequences, plan, n_threads, arrays)
+    return Scratch(network, sequences, batch_size, backward, plan, n_threads, arrays)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import cbptt
+from cbptt import threads
 from cbptt._team import Team, share_out
 from cbptt.optimizers import Adam
 from cbptt.threads import blas_libraries, in_team, one_blas_thread
@@ -179,12 +180,22 @@ def test_a_team_whose_others_never_come_does_its_work():
     assert_array_equal(done_by, [[10, 0, 0, 0]] * 3)
 
 
+def test_who_comes_to_a_closed_team_leaves_blas_alone(monkeypatch):
+    monkeypatch.setattr(threads, "one_blas_thread", lambda needed: pytest.fail("BLAS was limited"))
+    team = Team(2)
+    team.close()
+    threads._take_part(lambda team, thread: pytest.fail("it took part"), team, 1, True)
+
+
 def test_an_error_of_the_leader_lets_the_others_go():
     others = []
+    came = threading.Event()
 
     def function(team, thread):
         if thread == 0:
+            came.wait(10)
             raise KeyError
+        came.set()
         share_out(team, thread, 1, np.zeros((1, 2), np.longlong))
         others.append(thread)
 
@@ -289,7 +300,8 @@ def threads_within(_):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_jobs_of_joblib_do_not_take_more_processors_than_there_are(backend):
+def test_jobs_of_joblib_do_not_take_more_processors_than_there_are(backend, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     n = effective_n_jobs(-1)
     within = Parallel(n_jobs=n, backend=backend)(delayed(threads_within)(i) for i in range(2 * n))
     assert within == [1] * (2 * n)

@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 @disjoint_base
 class Team:
     n_threads: int
+    closed: int
     def __new__(cls, n_threads: int) -> Team: ...
     def close(self) -> None: ...
 

@@ -35,8 +35,12 @@ def n_processors() -> int:
     return os.cpu_count() or 1
 
 
-def in_team(n_threads: int, function: Callable[[Team, int], Result]) -> Result:
+def in_team(
+    n_threads: int, function: Callable[[Team, int], Result], uses_blas: bool = False
+) -> Result:
     """Call function(team, thread) in so many threads, the caller as thread 0; return its result.
+
+    Where it uses BLAS, the caller stands inside `one_blas_thread`, and so do the others.
 
     The caller does not depend on the others: who comes too late finds the team closed. They come
     from a pool that is kept, as starting a thread takes longer than a small batch; a fork leaves
@@ -47,16 +51,19 @@ def in_team(n_threads: int, function: Callable[[Team, int], Result]) -> Result:
         pool = _helpers(n_threads - 1)
         with suppress(RuntimeError):  # the interpreter is shutting down: no help is to be had
             for thread in range(1, n_threads):
-                pool.submit(_take_part, function, team, thread)
+                pool.submit(_take_part, function, team, thread, uses_blas)
     try:
         return function(team, 0)
     finally:
         team.close()
 
 
-def _take_part(function: Callable[[Team, int], Any], team: Team, thread: int) -> None:
-    with one_blas_thread():
-        function(team, thread)
+def _take_part(
+    function: Callable[[Team, int], Any], team: Team, thread: int, uses_blas: bool
+) -> None:
+    if not team.closed:  # too late: BLAS is somebody else's again
+        with one_blas_thread(uses_blas):
+            function(team, thread)
 
 
 def _helpers(n: int) -> ThreadPoolExecutor:

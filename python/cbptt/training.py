@@ -87,7 +87,6 @@ class Trainer:
         self._moments = np.zeros_like(theta), np.zeros_like(theta)
         self._nothing = np.empty((0, 0), theta.dtype)
         self._batches_per_call = 1
-
         self._scratch = self.network.scratch(self.sequences, self.batch_size, self.n_threads)
 
     def epoch(self) -> Epoch:
@@ -155,6 +154,7 @@ class Trainer:
                 optimizer.epsilon,
                 self.n_steps_taken,
             ),
+            network._core.uses_blas,
         )
         self.n_steps_taken += sums[4]
         return sums

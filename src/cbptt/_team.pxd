@@ -10,7 +10,7 @@ cdef class Team:
         Py_ssize_t n_items
         Py_ssize_t n_done
         int phase
-        int closed
+        readonly int closed         # whether there is nothing to come for any more
         int* asleep                 # (n_threads,)
         PyThread_type_lock* beds    # (n_threads,)
 

@@ -7,6 +7,7 @@ sequence first, so that nothing is sorted or permuted while the clock runs.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def start(rnn: nn.RNN, readout: nn.Linear, parameters: Any) -> dict[str, nn.Para
     return named
 
 
-class Pytorch:
+class Pytorch(ABC):
     """What all forms share; a form lays the batch out and says what is read of the states."""
 
     x: Any
@@ -53,17 +54,17 @@ class Pytorch:
         self.every = problem.readout == "every"
         self.lay_out(*problem.data(dtype))
 
+    @abstractmethod
     def lay_out(self, X: Array, Y: Array) -> None:
         """Store the batch and, as `target`, its targets."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self) -> Tensor:
         """a2 of the rows that are read, in the form's own order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self, output: Array) -> Array:
         """Outputs in the order of X."""
-        raise NotImplementedError
 
     def loss(self, z: Tensor) -> Tensor:
         """The loss, summed over the targets."""

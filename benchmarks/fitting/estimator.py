@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from shapes import SHAPES
 N_BATCHES = 20
 
 
-class Fit:
+class Fit(ABC):
     """Fits `n_epochs` epochs, neither more nor fewer."""
 
     def __init__(self, n_epochs: int) -> None:
@@ -34,9 +35,9 @@ class Fit:
         )
         self.X, self.y = self.data()
 
+    @abstractmethod
     def data(self) -> tuple[Any, Any]:
         """Return what is fitted."""
-        raise NotImplementedError
 
     def fit(self) -> None:
         """Train."""

@@ -20,16 +20,18 @@ cdef class Network:
         Py_ssize_t weight_ih, weight_hh, bias_h, weight_ho, bias_o           # places in theta
         Py_ssize_t bias_h_row, bias_o_row, ih, hh, oh, hh_back, ho_back      # and in packed
         int f, f_out, loss
-        bint last, own, folded, small
+        bint last
+        bint own         # the kernels take the recurrent product,
+        bint folded      # W0 x_t with it,
+        bint small       # and all others too: BLAS takes none
 
 
 cdef class Plan:
     cdef readonly Py_ssize_t n_parts, n_rows, block_size, index_size, order_size
     cdef:
         bint keeps_states
-        Py_ssize_t part_rows
-        double sequence_flops
-        Py_ssize_t chunk
+        Py_ssize_t part_rows, chunk      # sequences of a part, rows of a chunk
+        double sequence_flops            # of an average sequence
         Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
         Py_ssize_t left, right, inputs, dinputs
         Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices

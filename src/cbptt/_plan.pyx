@@ -89,11 +89,11 @@ cdef class Plan:
 
     Parameters
     ----------
-    network : Network
+    net : Network
     lengths : (n,) intp
         Lengths of the sequences that batches are drawn from, longest first.
     batch_size : int
-        The most sequences of a batch.
+        Sequences of a batch; the last of an epoch may have fewer.
     keeps_states : bool
         Whether h of all steps is kept, to go back through them (`train`), or only that of a chunk
         of steps (`forward`).
@@ -156,14 +156,12 @@ cdef class Plan:
         self.order_size = HEAD + batch_size + 2 * T + 1
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:
-        """Into how many parts a batch of B sequences falls: it depends on nothing but B."""
+        """Into how many parts a batch of B sequences falls, by a rule that knows no threads"""
         cdef Py_ssize_t parts = 1
         cdef Py_ssize_t most = min(B // self.part_rows, MOST_PARTS)
         if most < 2 and self.keeps_states:
             most = min(B // FEWEST_ROWS, 2)
-        while 2 * parts <= most and (
-            B * self.sequence_flops >= 2 * parts * PART_FLOPS
-        ):
+        while 2 * parts <= most and B * self.sequence_flops >= 2 * parts * PART_FLOPS:
             parts *= 2
         if not self.keeps_states:
             parts = max(parts, (B + GROUP - 1) // GROUP)

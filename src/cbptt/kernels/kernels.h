@@ -2,7 +2,7 @@
  * cbptt_choose picks the set once, when the module that owns the table is imported.
  *
  * Kernels allocate nothing, print nothing and cannot fail. Arrays are row-major and contiguous, and
- * arrays of one call do not overlap. For `real` in (float, double):
+ * arrays of one call do not overlap where nothing else is said. For `real` in (float, double):
  *
  *   activate(x, n, f)              x := f(x)                             x INOUT (n,)
  *   derivative(d, h, n, f)         d := d * f'(a), told from h = f(a)    d INOUT (n,), h IN (n,)
@@ -16,7 +16,8 @@
  *   step(c, s, lds, a0, lda0, p0, K0, a1, lda1, p1, K1, h, n, M, f)
  *       c := f(s + a0 P0 + a1 P1)          where h is NULL               c OUT (n, M)
  *       c := (s + a0 P0 + a1 P1) * f'(a)   where h = f(a)                h IN (n, M)
- *       s IN (n, M) rows lds apart, or NULL: zeros;  a0 IN (n, K0) rows lda0 apart;  p0: P0 packed
+ *       s IN (n, M) rows lds apart, may be c, or NULL: zeros;  a0 IN (n, K0) rows lda0 apart;
+ *       p0: P0 packed
  *
  *   pack_columns(p, total, first, a, lda, rows, m)    rows of a chunk     p OUT, a IN (rows, m)
  *   pack_inputs(p, x, rows, D)                        the same of [x, 1]  x IN (rows, D), D apart

@@ -61,7 +61,7 @@ static inline ptrdiff_t fewest_parts(ptrdiff_t n, ptrdiff_t most)
  * which read A less often. */
 static inline ptrdiff_t most_rows(ptrdiff_t n_panels)
 {
-    const ptrdiff_t wide = VECTORS == 1 && n_panels > 3 ? 4 : VECTORS == 1 ? n_panels : 1;
+    const ptrdiff_t wide = VECTORS > 1 ? 1 : n_panels < 4 ? n_panels : 4;
     const ptrdiff_t fit = REGISTERS / (VECTORS * wide);
     return fit < MAX_TILE ? fit : MAX_TILE;
 }

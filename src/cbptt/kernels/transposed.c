@@ -10,9 +10,6 @@
 #include "set.h"
 #include "tile.h"
 
-/* Rows of C in a tile: a whole panel's columns of A, or an even part of them. */
-#define TALLEST (REGISTERS / VECTORS < 8 ? REGISTERS / VECTORS < 6 ? REGISTERS / VECTORS : 6 : 8)
-
 static ptrdiff_t minimum(ptrdiff_t a, ptrdiff_t b)
 {
     return a < b ? a : b;
@@ -49,7 +46,8 @@ void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t rows,
 void NAME(add_transposed)(real *restrict c, ptrdiff_t ldc, const real *restrict a,
                           const real *restrict b, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t n, int add)
 {
-    const ptrdiff_t height = fewest_parts(PANEL, fewest_parts(PANEL, TALLEST));
+    /* rows of C in a tile: a whole panel's columns of A, or an even part of them */
+    const ptrdiff_t height = fewest_parts(PANEL, fewest_parts(PANEL, most_rows(1)));
     const ptrdiff_t n_panels = fewest_parts(n, PANEL);
     const ptrdiff_t n_groups = fewest_parts(n_panels, most_panels(minimum(height, m)));
 

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
-from cbptt import Ragged, reference
+from cbptt import Ragged, losses, reference
 from cbptt.losses import ACTIVATIONS, PAIRS
 
 D, M, K = 2, 3, 3
 RAGGED, ONE = (4, 1, 3, 1), (4,)
 PARAMETERS = ("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o")
 LOSS_AND_OUTPUT = [(loss, output) for loss, outputs in PAIRS.items() for output in outputs]
-READOUTS = pytest.mark.parametrize("readout", ["every", "last"])
+READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)
 EVERY_NETWORK = [
     pytest.param(activation, output, loss, readout, id=f"{activation}-{output}-{loss}-{readout}")
     for activation in ACTIVATIONS
     for loss, output in LOSS_AND_OUTPUT
-    for readout in ("every", "last")
+    for readout in losses.READOUTS
 ]
 
 

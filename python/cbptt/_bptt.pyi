@@ -38,6 +38,8 @@ def train(
     values: NDArray[np.floating],
     offsets: NDArray[np.intp],
     h0: NDArray[np.floating],
+    input_masks: NDArray[np.floating],
+    masks: NDArray[np.floating],
     targets: NDArray[np.floating],
     labels: NDArray[np.intp],
     weights: NDArray[np.floating],
@@ -53,5 +55,6 @@ def train(
     beta_1: float = 0,
     beta_2: float = 0,
     epsilon: float = 0,
+    decay: float = 0,
     step: int = 0,
 ) -> tuple[float, float, float, int, int, bool]: ...

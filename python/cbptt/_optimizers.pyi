@@ -20,3 +20,18 @@ def take_adam_step(
     epsilon: float,
     step: int,
 ) -> None: ...
+def take_rmsprop_step(
+    theta: NDArray[np.floating],
+    v: NDArray[np.floating],
+    gradient: NDArray[np.floating],
+    learning_rate: float,
+    rho: float,
+    epsilon: float,
+) -> None: ...
+def take_adagrad_step(
+    theta: NDArray[np.floating],
+    v: NDArray[np.floating],
+    gradient: NDArray[np.floating],
+    learning_rate: float,
+    epsilon: float,
+) -> None: ...

@@ -2,6 +2,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+READOUTS: dict[str, int]
+
 @disjoint_base
 class Network:
     packed_size: int
@@ -16,7 +18,7 @@ class Network:
         f: int,
         f_out: int,
         loss: int,
-        last: bool,
+        readout: int,
         itemsize: int,
         own: bool,
     ) -> None: ...
@@ -29,5 +31,10 @@ class Plan:
     index_size: int
     order_size: int
     def __init__(
-        self, net: Network, lengths: NDArray[np.intp], batch_size: int, keeps_states: bool
+        self,
+        net: Network,
+        lengths: NDArray[np.intp],
+        batch_size: int,
+        keeps_states: bool,
+        masked: bool = False,
     ) -> None: ...

@@ -25,7 +25,7 @@ __all__ = [
 
 ACTIVATIONS = ("tanh", "relu", "logistic", "identity")
 OUTPUT_ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "softmax")
-READOUTS = ("every", "last")
+READOUTS = ("every", "last", "mean", "max")
 PAIRS = {
     "squared_error": OUTPUT_ACTIVATIONS,
     "log_loss": ("softmax", "logistic"),
@@ -75,7 +75,7 @@ def flatten_targets(
     caller: str,
     numeric: bool = True,
 ) -> NDArray[Any]:
-    """Return one target per readout: (steps,) or (steps, K) for "every", (n,) or (n, K) for "last".
+    """Return one target per readout: (steps,) or (steps, K) for "every", else (n,) or (n, K).
 
     Raises
     ------
@@ -224,7 +224,7 @@ def _holds_arrays(values: Any) -> bool:
 
 def spell_place(row: int, sequences: Sequences, readout: str) -> str:
     """Spell a flat row as the user indexes it: [sequence], or [sequence][step]."""
-    if readout == "last":
+    if readout != "every":
         return f"[{row}]"
     i = int(np.searchsorted(sequences.offsets, row, side="right")) - 1
     return f"[{i}][{row - sequences.offsets[i]}]"

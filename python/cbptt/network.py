@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from cbptt import _bptt
 from cbptt._kernels import FUNCTIONS
 from cbptt._losses import LOSSES, evaluate
+from cbptt._plan import READOUTS as READOUT_CODES
 from cbptt._plan import Network
 from cbptt.losses import (
     ACTIVATIONS,
@@ -26,7 +27,7 @@ from cbptt.losses import (
     flatten_weights,
 )
 from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
-from cbptt.results import Derivatives, Forward, Shard, ShardResult
+from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
 from cbptt.scratch import Scratch, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
@@ -59,8 +60,12 @@ class RNN:
     loss : {"squared_error", "log_loss"}, default="squared_error"
         "squared_error" is half the squared distance per step. "log_loss" is the categorical
         cross-entropy with softmax, and the binary one, summed over outputs, with logistic.
-    readout : {"every", "last"}, default="every"
-        A loss at every step, as in the lecture, or at each sequence's own last step.
+    readout : {"every", "last", "mean", "max"}, default="every"
+        A loss at every step, as in the lecture; or one for each sequence, whose output reads the
+        hidden state of its own last step, the mean of its hidden states, or the largest value of
+        each unit.
+    learn_initial_state : bool, default=False
+        Whether h_0, the same for every sequence, is a parameter; else it is 0.
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
         Starting values, see `cbptt.parameters.initialise`.
     dtype : {"float64", "float32"}, default="float64"
@@ -72,7 +77,8 @@ class RNN:
     ----------
     theta : (P,) all parameters as one vector.
     parameters : mapping of name to view into theta: weight_ih (M, D) = W0, weight_hh (M, M) = W11,
-        bias_h (M,) = b0, weight_ho (K, M) = W1, bias_o (K,) = b1.
+        bias_h (M,) = b0, weight_ho (K, M) = W1, bias_o (K,) = b1; initial_state (M,) where it is
+        learned.
 
     Raises
     ------
@@ -102,6 +108,7 @@ class RNN:
         output_activation: str = "identity",
         loss: str = "squared_error",
         readout: str = "every",
+        learn_initial_state: bool = False,
         init: str = "orthogonal",
         dtype: DTypeLike = "float64",
         random_state: int | np.random.Generator | None = None,
@@ -133,7 +140,9 @@ class RNN:
         self.loss_name = loss
         self.readout = readout
         self.dtype = _check_precision(dtype)
-        self.layout = elman_layout(self.n_inputs, self.hidden_size, self.n_outputs)
+        self.layout = elman_layout(
+            self.n_inputs, self.hidden_size, self.n_outputs, bool(learn_initial_state)
+        )
         self._set_theta(np.empty(self.layout.size, self.dtype))
         initialise(self._views, init, _generator(random_state))
 
@@ -150,7 +159,7 @@ class RNN:
             FUNCTIONS[self.activation],
             FUNCTIONS[self.output_activation],
             LOSSES[self.loss_name],
-            self._last,
+            READOUT_CODES[self.readout],
             theta.itemsize,
             PRODUCTS == "kernels",
         )
@@ -203,8 +212,8 @@ class RNN:
     # ---- forward ------------------------------------------------------------------------------
 
     @property
-    def _last(self) -> bool:
-        return self.readout == "last"
+    def _every(self) -> bool:
+        return self.readout == "every"
 
     def _forward(
         self,
@@ -227,7 +236,7 @@ class RNN:
         scratch.check(self._core, sequences, backward=False)
         hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
         final = np.empty((n if everything else 0, M), self.dtype)
-        outputs = np.empty((n if self._last else sequences.n_steps, self.n_outputs), self.dtype)
+        outputs = np.empty((sequences.n_steps if self._every else n, self.n_outputs), self.dtype)
         with one_blas_thread(self._core.uses_blas):
             in_team(
                 min(n_threads, scratch.n_threads),
@@ -273,12 +282,12 @@ class RNN:
         hidden, output, final = self._forward(sequences, states, everything=True)
         return Forward(
             hidden=sequences.shape_like(hidden),
-            output=output if self._last else sequences.shape_like(output),
+            output=sequences.shape_like(output) if self._every else output,
             state=final,
         )
 
     def outputs(self, sequences: Sequences, n_threads: int = 1) -> Array:
-        """Return h2 for checked sequences: (steps, K) with readout "every", (n, K) with "last".
+        """Return h2 for checked sequences: (steps, K) with readout "every", else (n, K).
 
         The memory for it grows with the outputs and not with the hidden states.
         """
@@ -299,7 +308,7 @@ class RNN:
         Parameters
         ----------
         X : sequences, as in `forward`
-        Y : targets, per step with readout "every", per sequence with "last"
+        Y : targets, per step with readout "every", else per sequence
             Integer classes for softmax, else K numbers each (or plain numbers where K is 1).
         sample_weight : None, (n,) one per sequence, or, with readout "every", one per step
             A place with weight 0 is unlabelled: its target is not read.
@@ -428,6 +437,7 @@ class RNN:
         n_threads: int = 1,
         *,
         inputs: bool = False,
+        dropout: Dropout | None = None,
     ) -> ShardResult:
         """Run sequences forward and backward.
 
@@ -441,6 +451,8 @@ class RNN:
             Threads that may take part; the result is the same bits for any number.
         inputs : bool, default=False
             Whether the derivatives by the inputs and by the initial states are wanted.
+        dropout : Dropout, default=None
+            Masks to run with.
 
         Returns
         -------
@@ -450,9 +462,10 @@ class RNN:
         """
         sequences, targets = shard.sequences, shard.targets
         n = len(sequences)
+        masks = dropout or self.no_dropout
         if scratch is None:
-            scratch = self.scratch(sequences, n_threads=n_threads)
-        scratch.check(self._core, sequences, backward=True)
+            scratch = self.scratch(sequences, n_threads=n_threads, masked=masks.recurrent.size > 0)
+        scratch.check(self._core, sequences, backward=True, masked=masks.recurrent.size > 0)
         dh0 = np.empty((n if inputs else 0, self.hidden_size), self.dtype)
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
         theta = self._theta
@@ -474,6 +487,8 @@ class RNN:
                     sequences.values,
                     sequences.offsets,
                     shard.h0,
+                    masks.inputs,
+                    masks.recurrent,
                     targets.values,
                     targets.labels,
                     targets.weights,
@@ -483,6 +498,8 @@ class RNN:
                 ),
                 uses_blas,
             )
+        if inputs and masks.inputs.size:
+            dx *= np.repeat(masks.inputs, sequences.lengths, axis=0)
         return ShardResult(loss_sum, shard.weight_sum, scratch.gradient, dh0, dx)
 
     def run_forward(
@@ -492,12 +509,17 @@ class RNN:
 
         Returns
         -------
-        output : h2, (steps, K) with readout "every", (n, K) with "last"
+        output : h2, (steps, K) with readout "every", else (n, K)
         """
         return self._forward(shard.sequences, shard.h0, scratch=scratch, n_threads=n_threads)[1]
 
     def scratch(
-        self, sequences: Sequences, batch_size: int | None = None, n_threads: int = 1
+        self,
+        sequences: Sequences,
+        batch_size: int | None = None,
+        n_threads: int = 1,
+        *,
+        masked: bool = False,
     ) -> Scratch:
         """Ask for the memory that batches are run in, forward and back.
 
@@ -506,15 +528,22 @@ class RNN:
         sequences : those that batches are drawn from, as of a `Shard`
         batch_size : sequences of a batch, default all
         n_threads : threads that may take part
+        masked : whether there is to be dropout in the recurrence
         """
-        return self._scratch(sequences, batch_size, n_threads, backward=True)
+        return self._scratch(sequences, batch_size, n_threads, backward=True, masked=masked)
 
     def forward_scratch(self, sequences: Sequences, n_threads: int = 1) -> Scratch:
         """Ask for the memory that these sequences are run forward in."""
         return self._scratch(sequences, None, n_threads, backward=False)
 
     def _scratch(
-        self, sequences: Sequences, batch_size: int | None, n_threads: int, *, backward: bool
+        self,
+        sequences: Sequences,
+        batch_size: int | None,
+        n_threads: int,
+        *,
+        backward: bool,
+        masked: bool = False,
     ) -> Scratch:
         _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
         return make_scratch(
@@ -525,6 +554,7 @@ class RNN:
             n_threads,
             self.dtype,
             backward=backward,
+            masked=masked,
         )
 
     def shard(
@@ -543,8 +573,14 @@ class RNN:
 
     @property
     def _no_states(self) -> Array:
-        """Initial states of 0, as the compiled code takes them."""
+        """No initial states: 0, or what is learned."""
         return np.empty((0, self.hidden_size), self.dtype)
+
+    @property
+    def no_dropout(self) -> Dropout:
+        """No masks."""
+        nothing = np.empty((0, 0), self.dtype)
+        return Dropout(nothing, nothing)
 
     def _checked(self, X: Any, h0: ArrayLike | None) -> tuple[Sequences, Array]:
         """Return checked sequences and their initial states."""

@@ -54,16 +54,22 @@ class Layout:
         }
 
 
-def elman_layout(n_inputs: int, hidden_size: int, n_outputs: int) -> Layout:
-    """Lay out the lecture's five arrays: W0 (M, D), W11 (M, M), b0 (M,), W1 (K, M), b1 (K,)."""
+def elman_layout(
+    n_inputs: int, hidden_size: int, n_outputs: int, learn_initial_state: bool = False
+) -> Layout:
+    """Lay out the lecture's five arrays: W0 (M, D), W11 (M, M), b0 (M,), W1 (K, M), b1 (K,).
+
+    Where it is learned, h_0 of every sequence comes behind them: initial_state (M,).
+    """
+    initial_state = {"initial_state": (hidden_size,)} if learn_initial_state else {}
     return Layout(
         weights={
             "weight_ih": (hidden_size, n_inputs),
             "weight_hh": (hidden_size, hidden_size),
             "weight_ho": (n_outputs, hidden_size),
         },
-        biases={"bias_h": (hidden_size,), "bias_o": (n_outputs,)},
-        names=("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o"),
+        biases={"bias_h": (hidden_size,), "bias_o": (n_outputs,), **initial_state},
+        names=("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o", *initial_state),
     )
 
 
@@ -81,11 +87,14 @@ def initialise(
         "uniform": everything uniform in +-1/sqrt(M), as PyTorch starts nn.RNN and nn.Linear.
         "identity": W11 the identity, W0 and W1 normal with standard deviation 0.001, biases 0
         (Le, Jaitly & Hinton 2015, meant for relu).
+        An initial state that is learned starts from 0 with each of them.
     rng : the generator that is drawn from.
     """
     hidden_size = len(parameters["bias_h"])
     for name, array in parameters.items():
-        if init == "uniform":
+        if name == "initial_state":
+            array[...] = 0
+        elif init == "uniform":
             bound = 1 / np.sqrt(hidden_size)
             array[...] = rng.uniform(-bound, bound, array.shape)
         elif name.startswith("bias"):

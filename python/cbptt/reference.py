@@ -9,17 +9,17 @@ Layout
 Arrays are time-major, as the lecture's index t comes first, and a row is one of the lecture's
 column vectors transposed. ``parameters`` maps names to arrays:
 
-============= ============= =============================================
+============= ============= ================================================
 lecture       shape         name
-============= ============= =============================================
+============= ============= ================================================
 W0, b0        (M, D), (M,)  ``weight_ih``, ``bias_h``
 W11           (M, M)        ``weight_hh``; row i: what comes into unit i
 W1, b1        (K, M), (K,)  ``weight_ho``, ``bias_o``
 h0(t) = x_t   (T, B, D)     ``x``
 a1(t), h1(t)  (T, B, M)     ``a1``, ``h1``
-a2(t), h2(t)  (T, B, K)     ``a2``, ``h2``; (B, K) for ``readout="last"``
+a2(t), h2(t)  (T, B, K)     ``a2``, ``h2``; (B, K) unless ``readout="every"``
 h1(0)         (B, M)        ``h0``
-============= ============= =============================================
+============= ============= ================================================
 
 Mind the one clash of names: the lecture's h0(t) is the input, called ``x`` here, and the argument
 ``h0`` is the hidden state before the first step, the lecture's h1(0).
@@ -327,6 +327,7 @@ _HALF_SQUARE = Loss(_squared_error, lambda h2, target: h2 - target)
 _CATEGORICAL = Loss(_categorical_log_loss, lambda h2, target: -_ratio(target, h2))
 _BINARY = Loss(_binary_log_loss, lambda h2, target: _ratio(1 - target, 1 - h2) - _ratio(target, h2))
 
+READOUTS = ("every", "last", "mean", "max")
 LOSSES: Mapping[str, Mapping[str, Loss]] = {
     "squared_error": dict.fromkeys(OUTPUTS, _HALF_SQUARE),
     "log_loss": {"softmax": _CATEGORICAL, "logistic": _BINARY},
@@ -394,7 +395,7 @@ class Forward:
         Hidden state before the first step, h1(0).
     a1, h1 : (T, B, M) arrays
         Hidden pre-activations and hidden states.
-    a2, h2 : (T, B, K) arrays, or (B, K) for ``readout="last"``
+    a2, h2 : (T, B, K) arrays, or (B, K) unless ``readout="every"``
         Output pre-activations and outputs.
     """
 
@@ -429,8 +430,9 @@ def forward(
         Hidden function, one of `ACTIVATIONS`.
     output_activation : str, default="softmax"
         Output function, one of `OUTPUTS`.
-    readout : {"every", "last"}, default="every"
-        Outputs at every step, as in the lecture, or at step T only.
+    readout : {"every", "last", "mean", "max"}, default="every"
+        Outputs at every step, as in the lecture, or one: of the state at step T, of the mean of
+        the states, or of the largest value of each unit.
 
     Returns
     -------
@@ -443,7 +445,7 @@ def forward(
     """
     _one_of(ACTIVATIONS, activation, "activation")
     _one_of(OUTPUTS, output_activation, "output_activation")
-    _one_of(("every", "last"), readout, "readout")
+    _one_of(READOUTS, readout, "readout")
     x = np.asarray(x)
     if x.ndim != 3 or x.shape[0] == 0:
         raise ValueError(f"x has shape {x.shape}, but must be (T, B, D) with T >= 1 steps.")
@@ -470,7 +472,7 @@ def forward(
 
     # a2(t) = W1 h1(t) + b1
     # h2(t) = f(a2(t))
-    h1_read = h1 if readout == "every" else h1[-1]
+    h1_read = _read(h1, readout)
     a2 = (_rows(h1_read) @ W1.T + b1).reshape(*h1_read.shape[:-1], len(b1))
     h2 = OUTPUTS[output_activation](a2)
     return Forward(h0=h0, a1=a1, h1=h1, a2=a2, h2=h2)
@@ -494,9 +496,9 @@ def loss(
     ----------
     parameters, x, h0, activation, output_activation, readout
         As in `forward`.
-    target : (T, B, K) array, or (B, K) for ``readout="last"``
+    target : (T, B, K) array, or (B, K) unless ``readout="every"``
         Wanted outputs. Class labels become targets through `one_hot`.
-    weight : (T, B) array, or (B,) for ``readout="last"``, default=ones
+    weight : (T, B) array, or (B,) unless ``readout="every"``, default=ones
         Weight of each step. A step of weight 0 is unlabelled: it contributes exactly nothing
         whatever its target, NaN included.
     loss : {"log_loss", "squared_error"}, default="log_loss"
@@ -540,7 +542,7 @@ class Bptt:
         L.
     forward : Forward
         What the forward pass computed.
-    da2 : (T, B, K) array, or (B, K) for ``readout="last"``
+    da2 : (T, B, K) array, or (B, K) unless ``readout="every"``
         nabla_{a2(t)} L.
     dh1, da1 : (T, B, M) arrays
         nabla_{h1(t)} L and nabla_{a1(t)} L.
@@ -664,13 +666,16 @@ def bptt(
 
     # BPTT, nabla_{h1(t)} L: first the way through a2(t), for all steps at once
     # nabla_{a2(t)} L W1                                                    (1 x M) = (1 x K)(K x M)
+    h1_read = _read(h1, readout)
+    dh1_read = (_rows(da2) @ W1).reshape(h1_read.shape)
     if readout == "every":
-        h1_read = h1
-        dh1 = (_rows(da2) @ W1).reshape(h1.shape)
+        dh1 = dh1_read
+    elif readout == "mean":
+        dh1 = np.repeat(dh1_read[np.newaxis] / T, T, axis=0)
     else:
-        h1_read = h1[-1]
         dh1 = np.zeros(h1.shape, da2.dtype)
-        dh1[-1] = da2 @ W1
+        step = _largest(h1) if readout == "max" else np.full((1, *h1_read.shape), T - 1)
+        np.put_along_axis(dh1, step, dh1_read[np.newaxis], axis=0)
 
     # BPTT, nabla_{a1(t)} L: a scalar f has a diagonal Jacobian, kept as a row of slopes
     slope = ACTIVATIONS[activation].derivative(h1)
@@ -763,6 +768,20 @@ def complex_step(
 
 
 # ----------------------------------------------------------- shapes and names
+
+
+def _read(h1: Array, readout: str) -> Array:
+    """The states (T, B, M) that outputs read: all of them, or (B, M)."""
+    if readout == "every":
+        return h1
+    if readout == "mean":
+        return np.asarray(h1.mean(axis=0))
+    return h1[-1] if readout == "last" else np.take_along_axis(h1, _largest(h1), axis=0)[0]
+
+
+def _largest(h1: Array) -> npt.NDArray[np.intp]:
+    """(1, B, M) the step at which each unit is largest, the first of them."""
+    return np.argmax(h1.real, axis=0, keepdims=True)
 
 
 def _rows(array: Array) -> Array:

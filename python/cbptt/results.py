@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cbptt.losses import Targets
 from cbptt.sequences import Sequences
 
-__all__ = ["Derivatives", "Forward", "Shard", "ShardResult"]
+__all__ = ["Derivatives", "Dropout", "Forward", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
 
@@ -24,7 +24,7 @@ class Forward:
     Attributes
     ----------
     hidden : (T_i, M) per sequence, in X's form: h1(t), the hidden states.
-    output : h2(t): (T_i, K) per sequence, in X's form, with readout "every"; (n, K) with "last".
+    output : h2(t): (T_i, K) per sequence, in X's form, with readout "every"; else (n, K).
     state : (n, M) each sequence's final hidden state; hand it on as h0 to continue the sequence.
     """
 
@@ -60,8 +60,8 @@ class Shard:
     Attributes
     ----------
     sequences : n sequences.
-    targets : one for each step of theirs with readout "every", for each of them with "last".
-    h0 : (n, M) initial states, or (0, M) for zeros.
+    targets : one for each step of theirs with readout "every", else for each of them.
+    h0 : (n, M) initial states, or (0, M) for zeros, or for the state that is learned.
     """
 
     sequences: Sequences
@@ -72,6 +72,24 @@ class Shard:
     def weight_sum(self) -> float:
         """The total weight, by which "mean" divides."""
         return float(self.targets.weights.sum(dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Masks of a pass over sequences: one for each, the same at each of its steps.
+
+    Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent neural
+    networks. An entry is 0 where a value is dropped, and 1 / (1 - rate) elsewhere.
+
+    Attributes
+    ----------
+    inputs : (n, D) what x_t is multiplied by; or (0, 0).
+    recurrent : (n, M) what h_{t-1} is multiplied by on its way into W11; or (0, 0). Outputs read h
+        as it is.
+    """
+
+    inputs: Array
+    recurrent: Array
 
 
 @dataclass(frozen=True)

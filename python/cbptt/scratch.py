@@ -27,6 +27,7 @@ class Scratch:
     sequences : those that batches are drawn from.
     batch_size : sequences of a batch.
     backward : whether batches go forward and back, or forward only.
+    masked : whether there is room for dropout in the recurrence.
     plan : how batches are cut, and where things lie in a block.
     n_threads : threads there is memory for.
     arrays : by name: packed, the parameters as the products want them; blocks, indices and sums,
@@ -39,21 +40,25 @@ class Scratch:
     sequences: Sequences
     batch_size: int
     backward: bool
+    masked: bool
     plan: Plan
     n_threads: int
     arrays: dict[str, NDArray[Any]]
 
-    def check(self, network: Network, sequences: Sequences, *, backward: bool) -> None:
+    def check(
+        self, network: Network, sequences: Sequences, *, backward: bool, masked: bool = False
+    ) -> None:
         """Refuse memory that was measured for something else than all these sequences at once."""
         if (
             self.network is not network
             or self.sequences is not sequences
             or self.batch_size != len(sequences)
             or self.backward is not backward
+            or (masked and not self.masked)
         ):
             raise ValueError(
                 "RNN got scratch that was asked for by another network, for other sequences, for "
-                "smaller batches or for another direction; ask RNN.scratch (forward and back) or "
+                "smaller batches, for another direction or without room for dropout; ask RNN.scratch (forward and back) or "
                 "RNN.forward_scratch with the shard's own sequences."
             )
 
@@ -73,6 +78,7 @@ def make_scratch(
     dtype: np.dtype[Any],
     *,
     backward: bool,
+    masked: bool = False,
 ) -> Scratch:
     """Ask for the memory of batches.
 
@@ -85,9 +91,10 @@ def make_scratch(
     n_threads : threads that may take part; fewer do where a batch has fewer parts.
     dtype : precision.
     backward : whether batches go forward and back, or forward only.
+    masked : whether there is to be room for dropout in the recurrence.
     """
     longest_first = np.sort(sequences.lengths)[::-1].copy()
-    plan = Plan(network, longest_first, batch_size, backward)
+    plan = Plan(network, longest_first, batch_size, backward, masked)
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {
         "packed": aligned((network.packed_size,), dtype),
@@ -100,7 +107,7 @@ def make_scratch(
     if backward:
         arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)
         arrays["losses"] = np.empty((plan.n_parts, 2))
-    return Scratch(network, sequences, batch_size, backward, plan, n_threads, arrays)
+    return Scratch(network, sequences, batch_size, backward, masked, plan, n_threads, arrays)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -1,8 +1,9 @@
-"""Training: epochs of mini-batches of whole sequences, in compiled code."""
+"""Training: epochs of mini-batches of whole sequences, in compiled code; and L-BFGS."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from cbptt import _bptt
 from cbptt.losses import Targets
 from cbptt.network import RNN
-from cbptt.optimizers import Optimizer
+from cbptt.optimizers import Moments, Optimizer
+from cbptt.results import Dropout
 from cbptt.sequences import Sequences
 from cbptt.threads import in_team, one_blas_thread
 
-__all__ = ["Epoch", "Trainer"]
+__all__ = ["Descent", "Epoch", "Trainer", "minimise"]
 
-# Compiled code hands control back about so often, so that Ctrl-C and other threads are heard.
+# Compiled code hands control back about so often, so that other threads are heard.
 SECONDS_BETWEEN_RETURNS = 0.05
 
 
@@ -53,19 +55,23 @@ class Trainer:
     sequences : Sequences
         In the network's precision.
     targets : Targets
-    optimizer : Adam or Sgd
+    optimizer : Optimizer
     batch_size : int
         Sequences per mini-batch.
-    alpha : float
+    alpha : float, default=0.0
         L2 penalty: alpha / 2 times the squared norm of the weights (not the biases) is added to
         the sum of the losses of each mini-batch, before it is divided by the total weight.
-    max_grad_norm : float
-        A gradient of larger Euclidean norm is scaled down to it (Pascanu, Mikolov & Bengio 2013);
-        infinity never clips.
-    shuffle : bool
+    max_grad_norm : float, default=inf
+        A gradient of larger Euclidean norm is scaled down to it (Pascanu, Mikolov & Bengio 2013).
+    shuffle : bool, default=True
         Draw a new order of the sequences for each epoch.
     rng : numpy.random.Generator
-        Source of the orders.
+        Source of the orders and of what is dropped.
+    dropout, recurrent_dropout : float in [0, 1), default=0.0
+        Shares of the inputs, and of the hidden states on their way into W11, that are dropped:
+        others for each sequence and epoch, the same at all steps (see `Dropout`).
+    moments : Moments, optional
+        To go on from what an earlier trainer's optimiser remembers; it is changed in place.
     n_threads : int, default=1
         Threads that may take part in a mini-batch; the results are the same bits for any number.
     """
@@ -75,22 +81,33 @@ class Trainer:
     targets: Targets
     optimizer: Optimizer
     batch_size: int
-    alpha: float
-    max_grad_norm: float
-    shuffle: bool
     rng: np.random.Generator
+    alpha: float = 0.0
+    max_grad_norm: float = np.inf
+    shuffle: bool = True
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    moments: Moments | None = None
     n_threads: int = 1
-    n_steps_taken: int = field(default=0, init=False)
+    _batches_per_call: int = field(default=1, init=False)
 
     def __post_init__(self) -> None:
-        theta = self.network.theta
-        self._moments = np.zeros_like(theta), np.zeros_like(theta)
-        self._nothing = np.empty((0, 0), theta.dtype)
-        self._batches_per_call = 1
-        self._scratch = self.network.scratch(self.sequences, self.batch_size, self.n_threads)
+        network, n = self.network, len(self.sequences)
+        if self.moments is None:
+            self.moments = Moments.zeros_like(network.theta)
+        self._nothing = np.empty((0, 0), network.dtype)
+        self._scratch = network.scratch(
+            self.sequences, self.batch_size, self.n_threads, masked=self.recurrent_dropout > 0
+        )
+        self._masks = Dropout(
+            np.empty((n, network.n_inputs), network.dtype) if self.dropout else self._nothing,
+            np.empty((n, network.hidden_size), network.dtype)
+            if self.recurrent_dropout
+            else self._nothing,
+        )
 
-    def epoch(self) -> Epoch:
-        """Pass over the data once."""
+    def epoch(self, learning_rate: float | None = None) -> Epoch:
+        """Pass over the data once, with another learning rate than the optimiser's, if given."""
         n = len(self.sequences)
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         sums = np.zeros(5)
@@ -99,8 +116,9 @@ class Trainer:
         with one_blas_thread(self.network._core.uses_blas):
             while first < n and finite:
                 part = order[first : first + self._batches_per_call * self.batch_size]
+                self._draw(part)
                 started = time.perf_counter()
-                *part_sums, finite = self._train(part.astype(np.intp, copy=False))
+                *part_sums, finite = self._run(part, self.optimizer.solver, learning_rate)
                 self._adapt(time.perf_counter() - started)
                 sums += part_sums
                 first += len(part)
@@ -113,6 +131,35 @@ class Trainer:
             finite=finite and bool(np.isfinite(self.network.theta).all()),
         )
 
+    def gradient(self) -> tuple[float, NDArray[np.float64]]:
+        """Return the mean loss over all targets, penalty included, and its gradient (P,)."""
+        network, n = self.network, len(self.sequences)
+        total, weight = 0.0, 0.0
+        gradient = np.zeros(network.layout.size)
+        with one_blas_thread(network._core.uses_blas):
+            for first in range(0, n, self.batch_size):
+                part = np.arange(first, min(n, first + self.batch_size))
+                loss, part_weight, *_ = self._run(part, "none")
+                gradient += self._scratch.gradient
+                total += loss
+                weight += part_weight
+        weights = network.theta[: network.layout.n_weights]
+        gradient[: len(weights)] += self.alpha * weights
+        total += self.alpha / 2 * float(weights @ weights)
+        return total / weight, gradient / weight
+
+    def _draw(self, part: NDArray[np.intp]) -> None:
+        """Draw what is dropped of the sequences that come next: a row for each, in their order."""
+        inputs, recurrent = self._masks.inputs, self._masks.recurrent
+        if inputs.size or recurrent.size:
+            drawn = self.rng.random((len(part), inputs.shape[1] + recurrent.shape[1]))
+            for masks, rate, of in (
+                (inputs, self.dropout, drawn[:, : inputs.shape[1]]),
+                (recurrent, self.recurrent_dropout, drawn[:, inputs.shape[1] :]),
+            ):
+                if masks.size:
+                    masks[part] = (of >= rate) / (1 - rate)
+
     def _adapt(self, seconds: float) -> None:
         """Aim the next call at SECONDS_BETWEEN_RETURNS. The results do not depend on the cuts."""
         if seconds < SECONDS_BETWEEN_RETURNS / 2:
@@ -120,8 +167,14 @@ class Trainer:
         elif seconds > SECONDS_BETWEEN_RETURNS:
             self._batches_per_call = max(1, self._batches_per_call // 2)
 
-    def _train(self, part: NDArray[np.intp]) -> tuple[float, float, float, int, int, bool]:
+    def _run(
+        self, part: NDArray[np.intp], solver: str, learning_rate: float | None = None
+    ) -> tuple[float, float, float, int, int, bool]:
         network, optimizer, scratch = self.network, self.optimizer, self._scratch
+        moments = self.moments
+        assert moments is not None
+        if learning_rate is None:
+            learning_rate = optimizer.learning_rate
         sums = in_team(
             scratch.n_threads,
             lambda team, thread: _bptt.train(
@@ -131,30 +184,102 @@ class Trainer:
                 scratch.plan,
                 scratch.arrays,
                 network.theta,
-                *self._moments,
+                moments.first,
+                moments.second,
                 self._nothing,
                 self._nothing,
                 self.sequences.values,
                 self.sequences.offsets,
                 self._nothing,
+                self._masks.inputs,
+                self._masks.recurrent,
                 self.targets.values,
                 self.targets.labels,
                 self.targets.weights,
-                part,
+                part.astype(np.intp, copy=False),
                 self.batch_size,
-                _bptt.SOLVERS[optimizer.solver],
+                _bptt.SOLVERS[solver],
                 network.layout.n_weights,
                 self.alpha,
                 self.max_grad_norm,
-                optimizer.learning_rate,
+                learning_rate,
                 optimizer.momentum,
                 optimizer.nesterov,
                 optimizer.beta_1,
                 optimizer.beta_2,
                 optimizer.epsilon,
-                self.n_steps_taken,
+                optimizer.decay,
+                moments.n_steps,
             ),
             network._core.uses_blas,
         )
-        self.n_steps_taken += sums[4]
+        moments.n_steps += sums[4]
         return sums
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where L-BFGS ended.
+
+    Attributes
+    ----------
+    converged : whether it stopped by itself.
+    message : why it stopped, in SciPy's words.
+    """
+
+    converged: bool
+    message: str
+
+
+def minimise(
+    trainer: Trainer,
+    *,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    after: Callable[[Epoch], bool],
+) -> Descent:
+    """Minimise the loss over all data by L-BFGS (Byrd, Lu, Nocedal & Zhu 1995), as in SciPy.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of a network in float64, whose theta is changed in place: to the last iterate.
+    max_iter, max_fun : int
+        Most iterations, and most evaluations of loss and gradient.
+    tol : float
+        Stops where no entry of the gradient is larger.
+    after : callable
+        Called after each iteration, with theta at the iterate; returns whether to stop.
+    """
+    from scipy.optimize import OptimizeResult, minimize
+
+    network = trainer.network
+    start = network.theta.copy()
+    norm = np.nan
+
+    def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        nonlocal norm
+        network.theta[:] = theta
+        loss, gradient = trainer.gradient()
+        norm = float(np.linalg.norm(gradient))
+        return loss, gradient
+
+    def iterated(intermediate_result: OptimizeResult) -> None:
+        # the iterate is where the line search ended, so that the last norm is its gradient's
+        network.theta[:] = intermediate_result.x
+        loss = float(intermediate_result.fun)
+        finite = bool(np.isfinite(loss) and np.isfinite(network.theta).all())
+        if after(Epoch(loss, norm, n_steps=1, n_clipped=0, finite=finite)):
+            raise StopIteration
+
+    result = minimize(
+        objective,
+        start,
+        method="L-BFGS-B",
+        jac=True,
+        callback=iterated,
+        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+    )
+    network.theta[:] = result.x
+    return Descent(bool(result.success) or result.status == 99, str(result.message))

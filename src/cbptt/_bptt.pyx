@@ -15,31 +15,39 @@ from cython cimport floating
 from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
-from cbptt._blas cimport fill_rows, gemm
-from cbptt._elman cimport elman_backward, elman_forward, folds
+from cbptt._blas cimport add_rows, fill_rows, gemm
+from cbptt._elman cimport elman_backward, elman_forward, folds, multiply, recur_back
 from cbptt._gradients cimport add_hidden_derivatives, add_output_derivatives
 from cbptt._kernels cimport (
     IDENTITY, backward_step, flush_denormals, forward_step, pack_matrix, restore_mode
 )
 from cbptt._losses cimport loss_and_delta, output
-from cbptt._optimizers cimport adam_step, norm, penalise, scale, sgd_step
-from cbptt._packing cimport gather_one_hot, gather_rows, longest, pack, scatter_rows
-from cbptt._plan cimport HEAD, PARTS, SIZE, Network, Plan
+from cbptt._optimizers cimport (
+    adagrad_step, adam_step, decay_weights, norm, penalise, rmsprop_step, scale, sgd_step
+)
+from cbptt._packing cimport gather_one_hot, gather_rows, longest, pack, repeat_row, scatter_rows
+from cbptt._plan cimport EVERY, HEAD, LAST, MAX, MEAN, PARTS, SIZE, Network, Plan
+from cbptt._pooling cimport finish_mean, pool_steps, spread_steps
 from cbptt._team cimport Team
 
 
 cdef enum:
-    NONE, SGD, ADAM
+    NONE, SGD, ADAM, ADAMW, RMSPROP, ADAGRAD
 
 cdef enum:
     PACK, EACH_PART, SUM  # the phases of a batch; forward ends with the second
 
-SOLVERS = {"none": <int> NONE, "sgd": <int> SGD, "adam": <int> ADAM}
+SOLVERS = {
+    "none": <int> NONE, "sgd": <int> SGD, "adam": <int> ADAM, "adamw": <int> ADAMW,
+    "rmsprop": <int> RMSPROP, "adagrad": <int> ADAGRAD,
+}
 
 cdef:
     # Entries of theta that are added up over the shards at a time.
     Py_ssize_t SLICE = 1 << 16
     Py_ssize_t MATRICES = 4    # that are packed one by one
+    # Multiplications of a stretch of the way forward, some milliseconds.
+    double STRETCH = 2e8
 
 
 # ---- the parts of the way ------------------------------------------------------------------------
@@ -116,6 +124,38 @@ cdef double read_loss(
     return loss_and_delta(z, dz, net.LK, weight, R, net.K, net.f_out, net.loss, True)
 
 
+cdef void start(
+    floating* states,         # OUT (B, M)
+    const floating* theta,    # IN  (P,)
+    const floating* h0,       # IN  (n, M); or NULL
+    const Py_ssize_t* order,  # IN  (B,)
+    Py_ssize_t B,
+    Network net,
+) noexcept nogil:
+    """h_0: what is given for each sequence, or the state that is learned, or 0"""
+    memset(states, 0, B * net.L * sizeof(floating))
+    if h0 != NULL:
+        gather_rows(states, net.L, h0, net.M, order, B, net.M)
+    elif net.initial_state >= 0:
+        repeat_row(states, net.L, theta + net.initial_state, B, net.M)
+
+
+cdef void mask_rows(
+    floating* x,                    # INOUT (N, D)
+    const floating* masks,          # IN    (n, D)
+    const Py_ssize_t* order,        # IN    (B,)
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t T,
+    Py_ssize_t D,
+) noexcept nogil:
+    """x_t := m x_t, a sequence's mask the same at each step (Gal & Ghahramani 2016)"""
+    cdef Py_ssize_t t, b
+    for t in range(T):
+        for b in range(batch_sizes[t]):
+            multiply(x, <const floating*> x, masks + order[b] * D, D)
+            x += D
+
+
 cdef void shard(
     floating* gradient,             # OUT (P,)    sums over the shard
     double* losses,                 # OUT (2,)    loss and weight
@@ -123,7 +163,7 @@ cdef void shard(
     floating* dx,                   # OUT (steps, D)  dL/dx of their steps; or NULL
     floating* block,                # scratch (block_size,)
     Py_ssize_t* indices,            # scratch (index_size,)
-    double* sums,                   # scratch (M + K,)
+    double* sums,                   # scratch (sums_size,)
     const Py_ssize_t* batch_order,  # IN  from lay_out
     Py_ssize_t part,                # of the batch
     const floating* packed,         # IN  from pack_parameters
@@ -131,24 +171,34 @@ cdef void shard(
     const floating* values,         # IN  (steps, D)
     const Py_ssize_t* offsets,      # IN  (n + 1,)
     const floating* h0,             # IN  (n, M); or NULL: zeros
-    const floating* targets,        # IN  (steps, K), or (n, K) where last; or NULL, and
+    const floating* input_masks,    # IN  (n, D)  dropout of the inputs; or NULL
+    const floating* masks,          # IN  (n, M)  dropout in the recurrence; or NULL
+    const floating* targets,        # IN  (steps, K), or (n, K) unless EVERY; or NULL, and
     const Py_ssize_t* labels,       # IN  (steps,) or (n,)
     const floating* weights,        # IN  (steps,) or (n,)
     Network net,
     Plan plan,
+    Team team,
+    Py_ssize_t thread,
 ) noexcept nogil:
+    """One way forward and back; what it leaves is worthless once the team has been stopped"""
     cdef:
         Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
         Py_ssize_t parts = batch_order[PARTS]
         Py_ssize_t B = (batch_order[SIZE] - part + parts - 1) // parts
         Py_ssize_t T, N, t, t_end, n, row, r, i, n_after = 0
-        bint last = net.last, small = net.small
+        bint every = net.readout == EVERY, last = net.readout == LAST, small = net.small
+        bint learned = net.initial_state >= 0 and h0 == NULL
         Py_ssize_t* order = indices + plan.order
         Py_ssize_t* ends = indices + plan.ends
         Py_ssize_t* batch_sizes = indices + plan.batch_sizes
         Py_ssize_t* rows = indices + plan.rows
+        Py_ssize_t* latest = indices + plan.latest if net.readout == MAX else NULL
         floating* states = block + plan.states          # (B + N, M)  h_0, and behind it h
         floating* h = states + B * L
+        floating* inner = block + plan.inner if masks != NULL else states   # what W11 reads
+        floating* mask = block + plan.mask if masks != NULL else NULL
+        floating* h_read = block + plan.h_read          # (B, M)  unless EVERY
         floating* x = block + plan.x                    # (N, D)
         floating* z = block + plan.z                    # (R, K)
         floating* dz = block + plan.dz                  # (R, K)
@@ -161,9 +211,13 @@ cdef void shard(
         floating* dinputs = block + plan.dinputs        # (D + 1, M)
         double* dbias_h = sums
         double* dbias_o = sums + M
+        double* dinitial = sums + M + K
         const floating* hh_back = packed + net.hh_back if net.own else NULL
         # W1 joins the recurrent product, or dL/dh is one product for a chunk
-        const floating* ho_back = packed + net.ho_back if small and (last or folds(B)) else NULL
+        const floating* ho_back = NULL
+
+    if small and not net.pooled and (last or folds(B)):
+        ho_back = packed + net.ho_back
 
     # Every parts-th sequence of those sorted by length: the shards are alike.
     for i in range(B):
@@ -171,37 +225,64 @@ cdef void shard(
     T = longest(ends, B, offsets)
     N = pack(order, batch_sizes, rows, ends, indices + plan.counts, ends, offsets, B, T)
     gather_rows(x, D, values, D, rows, N, D)
-    memset(states, 0, B * L * sizeof(floating))
-    if h0 != NULL:
-        gather_rows(states, L, h0, M, order, B, M)
+    if input_masks != NULL:
+        mask_rows(x, input_masks, order, batch_sizes, T, D)
+    start(states, theta, h0, order, B, net)
+    if masks != NULL:
+        memset(mask, 0, B * L * sizeof(floating))
+        gather_rows(mask, L, masks, M, order, B, M)
+        multiply(inner, <const floating*> states, <const floating*> mask, B * L)
 
-    memset(sums, 0, (M + K) * sizeof(double))
+    memset(sums, 0, (2 * M + K) * sizeof(double))
     losses[0] = losses[1] = 0
 
-    elman_forward(h, states, x, packed + net.bias_h_row, theta + net.weight_ih,
-                  theta + net.weight_hh, packed + net.ih if net.folded else NULL,
-                  packed + net.hh if net.own else NULL, batch_sizes, T, N, D, M, net.f)
+    t = row = 0
+    while t < T and not team.stopped:
+        # so many steps that the leader listens for signals now and then
+        t_end, n = t, 0
+        while t_end < T and (n == 0 or n * <double> M * (M + D) < STRETCH):
+            n += batch_sizes[t_end]
+            t_end += 1
+        i = batch_sizes[t - 1] if t > 0 else B
+        elman_forward(h + row * L, inner + (B + row) * L, inner + (B + row - i) * L, x + row * D,
+                      packed + net.bias_h_row, theta + net.weight_ih, theta + net.weight_hh,
+                      packed + net.ih if net.folded else NULL,
+                      packed + net.hh if net.own else NULL, mask, batch_sizes + t, t_end - t, n, D,
+                      M, net.f)
+        if net.pooled:
+            pool_steps(h_read, <double*> (block + plan.sums), latest, h + row * L, batch_sizes + t,
+                       t, t_end - t, L, net.readout)
+        row += n
+        t = t_end
+        team.listen(thread, 2. * n * M * (M + D))
 
-    if last:
-        gather_rows(block + plan.h_read, L, h, L, ends, B, L)
-        losses[0] = read_loss(z, dz, block + plan.weight, &losses[1], block + plan.h_read, order,
-                              targets, labels, weights, packed, theta, B, net)
-        add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
-                               block + plan.h_read, B, M, K, False)
+    if not every:
+        if last:
+            gather_rows(h_read, L, h, L, ends, B, L)
+        elif net.readout == MEAN:
+            finish_mean(h_read, <const double*> (block + plan.sums), order, offsets, B, L)
+        losses[0] = read_loss(z, dz, block + plan.weight, &losses[1], h_read, order, targets,
+                              labels, weights, packed, theta, B, net)
+        add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz, h_read, B, M, K,
+                               False)
+        # forward: a2 = W1 h
         if not small:
-            # forward: a2_t = W1 h_t
             gemm(dh_read, L, dz, LK, theta + net.weight_ho, M, B, M, K, False, False,
                  <floating> 0)
+        elif net.pooled:
+            backward_step(dh_read, <const floating*> NULL, dz, packed + net.ho_back,
+                          <const floating*> NULL, <const floating*> NULL, <const floating*> NULL,
+                          B, M, K, IDENTITY)
 
     t_end, row = T, N
-    while t_end > 0:
+    while t_end > 0 and not team.stopped:
         t, n = t_end - 1, batch_sizes[t_end - 1]
         while t > 0 and n + batch_sizes[t - 1] <= plan.chunk:
             t -= 1
             n += batch_sizes[t]
         row -= n
 
-        if not last:
+        if every:
             losses[0] += read_loss(z, dz, block + plan.weight, &losses[1], h + row * L, rows + row,
                                    targets, labels, weights, packed, theta, n, net)
             add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
@@ -215,8 +296,13 @@ cdef void shard(
                               <const floating*> NULL, <const floating*> NULL,
                               <const floating*> NULL, n, M, K, IDENTITY)
 
+        elif net.pooled:
+            spread_steps(da, dh_read, latest, batch_sizes + t, order, offsets, t, t_end - t, L,
+                         net.readout)
+
         elman_backward(da, da_after, dz, dh_read, h + row * L, theta + net.weight_hh, ho_back,
-                       hh_back, batch_sizes + t, n_after, t_end - t, n, M, K, net.f, last)
+                       hh_back, mask, block + plan.dh_inner, batch_sizes + t, n_after, t_end - t, n,
+                       M, K, net.f, last)
         n_after = batch_sizes[t]
         memcpy(da_after, da, n_after * L * sizeof(floating))
 
@@ -224,25 +310,26 @@ cdef void shard(
         i = batch_sizes[t - 1] if t > 0 else B
         add_hidden_derivatives(gradient + net.weight_hh,
                                dinputs if small else gradient + net.weight_ih, dbias_h, left,
-                               right, inputs, da, h + (row - i) * L, x + row * D, batch_sizes + t,
-                               i, t_end - t, n, D, M, t_end < T)
+                               right, inputs, da, inner + (B + row - i) * L, x + row * D,
+                               batch_sizes + t, i, t_end - t, n, D, M, t_end < T)
         if dx != NULL:
             # forward: a1_t += W0 x_t;  the chunk's x has been read for the last time
             gemm(x + row * D, D, da, L, theta + net.weight_ih, D, n, D, M, False, False,
                  <floating> 0)
             scatter_rows(dx, x + row * D, D, rows + row, n, D)
         t_end = t
+        team.listen(thread, 4. * n * M * (M + D))
 
+    if dh0 != NULL or learned:
+        recur_back(da, da_after, theta + net.weight_hh, hh_back, mask, B, M)
     if dh0 != NULL:
-        # forward: a1_1 += W11 h_0
-        if net.own:
-            backward_step(da, <const floating*> NULL, <const floating*> NULL,
-                          <const floating*> NULL, da_after, hh_back, <const floating*> NULL, B, M,
-                          K, IDENTITY)
-        else:
-            gemm(da, L, da_after, L, theta + net.weight_hh, M, B, M, M, False, False,
-                 <floating> 0)
         scatter_rows(dh0, da, L, order, B, M)
+    if net.initial_state >= 0:
+        # forward: h_0 of each sequence is the same
+        if learned:
+            add_rows(dinitial, da, L, B, M)
+        for i in range(M):
+            gradient[net.initial_state + i] = <floating> dinitial[i]
 
     for i in range(M):
         if small:
@@ -257,7 +344,7 @@ cdef void shard(
 
 cdef void group(
     floating* hidden,               # OUT (steps, M)  h1 of its sequences' steps; or NULL
-    floating* outputs,              # OUT (steps, K), or (n, K) where last
+    floating* outputs,              # OUT (steps, K), or (n, K) unless EVERY
     floating* final,                # OUT (n, M)  the states after the last steps; or NULL
     floating* block,                # scratch (block_size,)
     Py_ssize_t* indices,            # scratch (index_size,)
@@ -271,6 +358,8 @@ cdef void group(
     bint activated,                 # whether outputs are h2, else a2
     Network net,
     Plan plan,
+    Team team,
+    Py_ssize_t thread,
 ) noexcept nogil:
     """Run sequences of about one length forward, in chunks of steps: no more than one is kept"""
     cdef:
@@ -284,29 +373,32 @@ cdef void group(
         floating* states = block + plan.states      # (B + chunk, M)  h before the chunk, and h
         floating* h = states + B * L
         floating* h_t
-        floating* h_read = block + plan.h_read      # (B, M)
+        floating* h_read = block + plan.h_read      # (B, M)  after the last steps; pooled
+        floating* pooled = block + plan.sums        # (B, M)
         floating* x = block + plan.x                # (chunk, D)
         floating* z = block + plan.z
 
     T = longest(batch_order + HEAD + first, B, offsets)
     pack(order, batch_sizes, rows, indices + plan.ends, indices + plan.counts,
          batch_order + HEAD + first, offsets, B, T)
-    memset(states, 0, B * L * sizeof(floating))
-    if h0 != NULL:
-        gather_rows(states, L, h0, M, order, B, M)
+    start(states, theta, h0, order, B, net)
 
-    while t < T:
+    while t < T and not team.stopped:
         t_end, n = t + 1, batch_sizes[t]
         while t_end < T and n + batch_sizes[t_end] <= plan.chunk:
             n += batch_sizes[t_end]
             t_end += 1
         gather_rows(x, D, values, D, rows + row, n, D)
-        elman_forward(h, states, x, packed + net.bias_h_row, theta + net.weight_ih,
-                      theta + net.weight_hh, packed + net.ih if net.folded else NULL,
-                      packed + net.hh if net.own else NULL, batch_sizes + t, t_end - t, n, D, M,
-                      net.f)
+        elman_forward(h, <floating*> NULL, states, x, packed + net.bias_h_row,
+                      theta + net.weight_ih, theta + net.weight_hh,
+                      packed + net.ih if net.folded else NULL,
+                      packed + net.hh if net.own else NULL, <const floating*> NULL,
+                      batch_sizes + t, t_end - t, n, D, M, net.f)
+        if net.pooled:
+            pool_steps(pooled, <double*> pooled, <Py_ssize_t*> NULL, h, batch_sizes + t, t,
+                       t_end - t, L, net.readout)
 
-        if not net.last:
+        if net.readout == EVERY:
             read_out(z, h, packed, theta, n, net)
             if activated:
                 output(z, LK, n, K, net.f_out)
@@ -324,14 +416,19 @@ cdef void group(
         memcpy(states, h_t - i * L, i * L * sizeof(floating))
         row += n
         t = t_end
+        team.listen(thread, 2. * n * M * (M + D))
 
-    if net.last:
+    if final != NULL:
+        scatter_rows(final, h_read, L, order, B, M)
+    if net.readout == MEAN:
+        finish_mean(h_read, <const double*> pooled, order, offsets, B, L)
+    elif net.readout == MAX:
+        h_read = pooled
+    if net.readout != EVERY:
         read_out(z, h_read, packed, theta, B, net)
         if activated:
             output(z, LK, B, K, net.f_out)
         scatter_rows(outputs, z, LK, order, B, K)
-    if final != NULL:
-        scatter_rows(final, h_read, L, order, B, M)
 
 
 cdef void add_shards(
@@ -401,7 +498,8 @@ def forward(
                 else:
                     group(to_hidden, &outputs[0, 0], to_final, &blocks[thread, 0],
                           &indices[thread, 0], &batch_order[0], item, &packed[0], &theta[0],
-                          &values[0, 0], &offsets[0], from_h0, activated, net, plan)
+                          &values[0, 0], &offsets[0], from_h0, activated, net, plan, team,
+                          thread)
                 team.done()
                 item = team.next_item(thread)
             if thread > 0:
@@ -410,6 +508,8 @@ def forward(
         if thread == 0:
             team.close_quietly()
         restore_mode(mode)
+    if thread == 0:
+        team.raise_signal()
 
 
 def train(
@@ -426,6 +526,8 @@ def train(
     const floating[:, ::1] values,
     const Py_ssize_t[::1] offsets,
     const floating[:, ::1] h0,
+    const floating[:, ::1] input_masks,
+    const floating[:, ::1] masks,
     const floating[:, ::1] targets,
     const Py_ssize_t[::1] labels,
     const floating[::1] weights,
@@ -441,13 +543,15 @@ def train(
     double beta_1=0,
     double beta_2=0,
     double epsilon=0,
+    double decay=0,
     Py_ssize_t step=0,
 ):
     """Take part, as one thread of a team, in an optimiser step per mini-batch of `sequences`.
 
     theta, moment_1, moment_2 : (P,); values : (steps, D) with offsets (n + 1,); targets :
     (steps, K) or (n, K), or labels in their place with targets empty; weights : one per target;
-    h0 : (n, M), or empty for zeros; n_weights : so many entries of theta, from the first, are
+    h0 : (n, M), or empty for zeros, or for the state that is learned; input_masks : (n, D) and
+    masks : (n, M) of dropout, or empty; n_weights : so many entries of theta, from the first, are
     penalised; step : the number of steps taken before. scratch : see network.Scratch. With the
     solver "none" theta stays; the plain sum of a batch's gradients is left in the first row of
     scratch["gradients"], and dL/dh0 and dL/dx in dh0 (n, M) and dx (steps, D), if not empty.
@@ -459,6 +563,11 @@ def train(
         the gradient's norm before clipping; how often it was clipped; how many steps were taken.
         Where a loss or a gradient is not finite, its step is not taken, finite is False, and
         training ends.
+
+    Raises
+    ------
+    KeyboardInterrupt, or what else a signal's handler raises
+        In the leader; the step of the mini-batch that was under way is not taken.
     """
     cdef:
         floating[:, ::1] gradients = scratch["gradients"]
@@ -472,6 +581,10 @@ def train(
         floating* to_dh0 = &dh0[0, 0] if dh0.shape[0] > 0 else NULL
         floating* to_dx = &dx[0, 0] if dx.shape[0] > 0 else NULL
         const floating* from_h0 = &h0[0, 0] if h0.shape[0] > 0 else NULL
+        const floating* from_input_masks = (
+            &input_masks[0, 0] if input_masks.shape[0] > 0 else NULL
+        )
+        const floating* from_masks = &masks[0, 0] if masks.shape[0] > 0 else NULL
         const floating* from_targets = &targets[0, 0] if targets.shape[0] > 0 else NULL
         const Py_ssize_t* from_labels = &labels[0] if labels.shape[0] > 0 else NULL
         Py_ssize_t P = theta.shape[0], n_slices = (theta.shape[0] + SLICE - 1) // SLICE
@@ -508,8 +621,8 @@ def train(
                         shard(&gradients[item, 0], &losses[item, 0], to_dh0, to_dx,
                               &blocks[thread, 0], &indices[thread, 0], &sums[thread, 0],
                               &batch_order[0], item, &packed[0], &theta[0], &values[0, 0],
-                              &offsets[0], from_h0, from_targets, from_labels, &weights[0], net,
-                              plan)
+                              &offsets[0], from_h0, from_input_masks, from_masks, from_targets,
+                              from_labels, &weights[0], net, plan, team, thread)
                     else:
                         add_shards(&gradients[0, 0], batch_order[PARTS], item * SLICE,
                                    min(P, (item + 1) * SLICE), P)
@@ -519,6 +632,9 @@ def train(
                     break
                 team.join()
             if thread > 0:
+                break
+
+            if team.stopped:
                 break
 
             first += batch_order[SIZE]
@@ -546,9 +662,15 @@ def train(
                 n_clipped += 1
 
             n_steps += 1
-            if solver == ADAM:
+            if solver == ADAMW:
+                decay_weights(theta, n_weights, learning_rate * decay)
+            if solver == ADAM or solver == ADAMW:
                 adam_step(theta, moment_1, moment_2, gradient, learning_rate, beta_1, beta_2,
                           epsilon, step + n_steps)
+            elif solver == RMSPROP:
+                rmsprop_step(theta, moment_2, gradient, learning_rate, beta_2, epsilon)
+            elif solver == ADAGRAD:
+                adagrad_step(theta, moment_2, gradient, learning_rate, epsilon)
             else:
                 sgd_step(theta, moment_1, gradient, learning_rate, momentum, nesterov)
             loss_sum_all += loss
@@ -556,4 +678,6 @@ def train(
         if thread == 0:
             team.close_quietly()
         restore_mode(mode)
+    if thread == 0:
+        team.raise_signal()
     return loss_sum_all, weight_sum_all, norm_sum, n_clipped, n_steps, finite

@@ -24,15 +24,49 @@ cdef bint folds(Py_ssize_t B) noexcept nogil:
     return B >= FOLDED_ROWS
 
 
+cdef void multiply(
+    floating* to,       # OUT (n,)  to = a m, elementwise
+    const floating* a,  # IN  (n,)  may be to
+    const floating* m,  # IN  (n,)
+    Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = a[i] * m[i]
+
+
+cdef void recur_back(
+    floating* dh,                # OUT (n, M)
+    const floating* da_next,     # IN  (n, M)
+    const floating* weight_hh,   # IN  (M, M)
+    const floating* packed_hh,   # IN  W11 packed; or NULL
+    const floating* mask,        # IN  (n, M); or NULL
+    Py_ssize_t n,
+    Py_ssize_t M,
+) noexcept nogil:
+    """dL/dh_t from the step behind: dL/da_{t+1} W11 m"""
+    cdef Py_ssize_t L = padded(M, sizeof(floating))
+    # forward: a_{t+1} += W11 m h_t
+    if packed_hh != NULL:
+        backward_step(dh, <const floating*> NULL, <const floating*> NULL, <const floating*> NULL,
+                      da_next, packed_hh, <const floating*> NULL, n, M, 0, IDENTITY)
+    else:
+        gemm(dh, L, da_next, L, weight_hh, M, n, M, M, False, False, <floating> 0)
+    if mask != NULL:
+        multiply(dh, <const floating*> dh, mask, n * L)
+
+
 cdef void elman_forward(
     floating* h,                    # OUT (N, M)
-    const floating* h_0,            # IN  (B, M)  states before the first of these steps
+    floating* inner,                # OUT (N, M)  m h, what W11 reads; or NULL: h itself
+    const floating* h_0,            # IN  (B, M)  what W11 reads at the first of these steps
     const floating* x,              # IN  (N, D), rows D apart
     const floating* bias_h,         # IN  (L,)    b0, padded
     const floating* weight_ih,      # IN  (M, D)  W0
     const floating* weight_hh,      # IN  (M, M)  W11
     const floating* packed_ih,      # IN  W0' packed; or NULL
     const floating* packed_hh,      # IN  W11' packed; or NULL
+    const floating* mask,           # IN  (B, M)  m, of dropout in the recurrence; or NULL: ones
     const Py_ssize_t* batch_sizes,  # IN  (T,)    sequences alive at each step
     Py_ssize_t T,
     Py_ssize_t N,
@@ -40,11 +74,12 @@ cdef void elman_forward(
     Py_ssize_t M,
     int f,                          # the hidden activation
 ) noexcept nogil:
-    """a_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
+    """a_t = W0 x_t + W11 m h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
     cdef:
         Py_ssize_t L = padded(M, sizeof(floating))
         Py_ssize_t t, n_alive
         floating* h_t = h
+        floating* inner_t = inner
         const floating* h_prev = h_0
         const floating* x_t = x
 
@@ -72,6 +107,11 @@ cdef void elman_forward(
             activate(h_t, n_alive * L, f)
 
         h_prev = h_t
+        if mask != NULL:
+            # the same mask at each step (Gal & Ghahramani 2016)
+            multiply(inner_t, h_t, mask, n_alive * L)
+            h_prev = inner_t
+            inner_t += n_alive * L
         h_t += n_alive * L
         x_t += n_alive * D
 
@@ -80,12 +120,14 @@ cdef void elman_backward(
     floating* da,                   # INOUT (N, M)  in: dL/dh from the outputs, where they are
                                     #       read; out: dL/da
     const floating* da_after,       # IN    (n_after, M)  dL/da of the step behind these
-    const floating* dz,             # IN    (N, K), or (B, K) where last; or NULL
+    const floating* dz,             # IN    (N, K), or (B, K) where last
     const floating* dh,             # IN    (B, M)  dL/dh of the last steps; or NULL
     const floating* h,              # IN    (N, M)  from elman_forward
     const floating* weight_hh,      # IN    (M, M)  W11
     const floating* packed_ho,      # IN    W1 packed, and dz W1 is added; or NULL: dL/dh is given
     const floating* packed_hh,      # IN    W11 packed; or NULL
+    const floating* mask,           # IN    (B, M)  as forward, and
+    floating* dh_inner,             # scratch (B, M); or NULL
     const Py_ssize_t* batch_sizes,  # IN    (T,)
     Py_ssize_t n_after,             # sequences alive behind these steps
     Py_ssize_t T,
@@ -95,10 +137,10 @@ cdef void elman_backward(
     int f,
     bint last,                      # only last steps are read, else every step is
 ) noexcept nogil:
-    """dL/da_t = (dL/dh_t + dL/da_{t+1} W11) f'(a_t),  t = T..1"""
+    """dL/da_t = (dL/dh_t + dL/da_{t+1} W11 m) f'(a_t),  t = T..1"""
     cdef:
         Py_ssize_t L = padded(M, sizeof(floating)), LK = padded(K, sizeof(floating))
-        Py_ssize_t t, n_alive, n_next = n_after, row = N, first
+        Py_ssize_t t, n_alive, n_next = n_after, row = N, first, i
         floating* da_t
         const floating* da_next = da_after
         const floating* dh_t
@@ -110,11 +152,17 @@ cdef void elman_backward(
         da_t = da + row * L
 
         # forward: h_t = f(a_t),  a2_t = W1 h_t
-        # forward: a_{t+1} += W11 h_t
+        # forward: a_{t+1} += W11 m h_t
         if n_next > 0:
             dz_t = NULL if last else dz + row * LK
             dh_t = NULL if last or packed_ho != NULL else da_t
-            if packed_hh != NULL:
+            if mask != NULL:
+                recur_back(dh_inner, da_next, weight_hh, packed_hh, mask, n_next, M)
+                for i in range(0 if dh_t == NULL else n_next * L):
+                    dh_inner[i] += dh_t[i]
+                backward_step(da_t, dh_inner, dz_t, NULL if last else packed_ho, NULL, NULL,
+                              h + row * L, n_next, M, K, f)
+            elif packed_hh != NULL:
                 backward_step(da_t, dh_t, dz_t, NULL if last else packed_ho, da_next, packed_hh,
                               h + row * L, n_next, M, K, f)
             else:

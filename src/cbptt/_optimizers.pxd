@@ -40,3 +40,26 @@ cdef void adam_step(
     double epsilon,
     Py_ssize_t step,               # 1 at the first step
 ) noexcept nogil
+
+cdef void decay_weights(
+    floating[::1] theta,    # INOUT (P,)
+    Py_ssize_t n_weights,   # the first n_weights entries decay, the biases do not
+    double decay,
+) noexcept nogil
+
+cdef void rmsprop_step(
+    floating[::1] theta,           # INOUT (P,)
+    floating[::1] v,               # INOUT (P,)  mean square of the gradient
+    const floating[::1] gradient,  # IN    (P,)
+    double learning_rate,
+    double rho,
+    double epsilon,
+) noexcept nogil
+
+cdef void adagrad_step(
+    floating[::1] theta,           # INOUT (P,)
+    floating[::1] v,               # INOUT (P,)  sum of squares of the gradient
+    const floating[::1] gradient,  # IN    (P,)
+    double learning_rate,
+    double epsilon,
+) noexcept nogil

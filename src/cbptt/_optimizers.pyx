@@ -98,6 +98,68 @@ cdef void adam_step(
         theta[i] -= eta * m[i] / (<floating> sqrt(v[i]) * root + eps)
 
 
+cdef void decay_weights(
+    floating[::1] theta,    # INOUT (P,)
+    Py_ssize_t n_weights,   # the first n_weights entries decay, the biases do not
+    double decay,
+) noexcept nogil:
+    """theta -= decay theta, apart from the gradient
+
+    Loshchilov & Hutter (2019), Decoupled weight decay regularization, algorithm 2, where decay is
+    the learning rate times lambda.
+    """
+    cdef Py_ssize_t i
+    cdef floating rest = <floating> (1 - decay)
+    for i in range(n_weights):
+        theta[i] *= rest
+
+
+cdef void rmsprop_step(
+    floating[::1] theta,           # INOUT (P,)
+    floating[::1] v,               # INOUT (P,)  mean square of the gradient
+    const floating[::1] gradient,  # IN    (P,)
+    double learning_rate,
+    double rho,
+    double epsilon,
+) noexcept nogil:
+    """v = rho v + (1 - rho) g^2;  theta -= eta g / (sqrt(v) + eps)
+
+    Tieleman & Hinton (2012), Lecture 6.5: divide the gradient by a running average of its recent
+    magnitude.
+    """
+    cdef:
+        Py_ssize_t i
+        floating r = <floating> rho, rest = <floating> (1 - rho)
+        floating eta = <floating> learning_rate, eps = <floating> epsilon
+        floating g
+    for i in range(theta.shape[0]):
+        g = gradient[i]
+        v[i] = r * v[i] + rest * g * g
+        theta[i] -= eta * g / (<floating> sqrt(v[i]) + eps)
+
+
+cdef void adagrad_step(
+    floating[::1] theta,           # INOUT (P,)
+    floating[::1] v,               # INOUT (P,)  sum of squares of the gradient
+    const floating[::1] gradient,  # IN    (P,)
+    double learning_rate,
+    double epsilon,
+) noexcept nogil:
+    """v += g^2;  theta -= eta g / (sqrt(v) + eps)
+
+    Duchi, Hazan & Singer (2011), Adaptive subgradient methods for online learning and stochastic
+    optimization, in its diagonal form.
+    """
+    cdef:
+        Py_ssize_t i
+        floating eta = <floating> learning_rate, eps = <floating> epsilon
+        floating g
+    for i in range(theta.shape[0]):
+        g = gradient[i]
+        v[i] += g * g
+        theta[i] -= eta * g / (<floating> sqrt(v[i]) + eps)
+
+
 # ---- for callers that hold a gradient of their own --------------------------------------------
 
 def take_sgd_step(
@@ -127,3 +189,28 @@ def take_adam_step(
     """Move theta, m and v by one step of Adam, in place."""
     with nogil:
         adam_step(theta, m, v, gradient, learning_rate, beta_1, beta_2, epsilon, step)
+
+
+def take_rmsprop_step(
+    floating[::1] theta,
+    floating[::1] v,
+    const floating[::1] gradient,
+    double learning_rate,
+    double rho,
+    double epsilon,
+):
+    """Move theta and v by one step of RMSprop, in place."""
+    with nogil:
+        rmsprop_step(theta, v, gradient, learning_rate, rho, epsilon)
+
+
+def take_adagrad_step(
+    floating[::1] theta,
+    floating[::1] v,
+    const floating[::1] gradient,
+    double learning_rate,
+    double epsilon,
+):
+    """Move theta and v by one step of AdaGrad, in place."""
+    with nogil:
+        adagrad_step(theta, v, gradient, learning_rate, epsilon)

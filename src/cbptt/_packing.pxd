@@ -41,6 +41,14 @@ cdef void gather_rows(
     Py_ssize_t C,
 ) noexcept nogil
 
+cdef void repeat_row(
+    floating* packed,     # OUT (R, C), rows ld apart  packed[r] = row
+    Py_ssize_t ld,
+    const floating* row,  # IN  (C,)
+    Py_ssize_t R,
+    Py_ssize_t C,
+) noexcept nogil
+
 cdef void scatter_rows(
     floating* flat,          # INOUT (*, C), rows C apart  flat[rows[r]] = packed[r]
     const floating* packed,  # IN    (R, C), rows ld apart

@@ -103,6 +103,18 @@ cdef void gather_rows(
         copy_row(packed + r * ld, flat + rows[r] * ld_flat, C)
 
 
+cdef void repeat_row(
+    floating* packed,     # OUT (R, C), rows ld apart  packed[r] = row
+    Py_ssize_t ld,
+    const floating* row,  # IN  (C,)
+    Py_ssize_t R,
+    Py_ssize_t C,
+) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(R):
+        copy_row(packed + r * ld, row, C)
+
+
 cdef void scatter_rows(
     floating* flat,          # INOUT (*, C), rows C apart  flat[rows[r]] = packed[r]
     const floating* packed,  # IN    (R, C), rows ld apart

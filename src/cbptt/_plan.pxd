@@ -4,6 +4,9 @@
 cdef enum:
     SIZE, PARTS, HEAD  # of batch_order: B, the parts it is cut into; where the sequences begin
 
+cdef enum:
+    EVERY, LAST, MEAN, MAX  # readouts: every step, or one row of states for each sequence
+
 
 cdef class _Arena:
     cdef readonly Py_ssize_t size
@@ -18,9 +21,10 @@ cdef class Network:
     cdef:
         Py_ssize_t D, M, K, L, LK, itemsize, chunk
         Py_ssize_t weight_ih, weight_hh, bias_h, weight_ho, bias_o           # places in theta
+        Py_ssize_t initial_state                                             # or -1: h_0 is 0
         Py_ssize_t bias_h_row, bias_o_row, ih, hh, oh, hh_back, ho_back      # and in packed
-        int f, f_out, loss
-        bint last
+        int f, f_out, loss, readout
+        bint pooled      # the readout is MEAN or MAX
         bint own         # the kernels take the recurrent product,
         bint folded      # W0 x_t with it,
         bint small       # and all others too: BLAS takes none
@@ -33,8 +37,8 @@ cdef class Plan:
         Py_ssize_t part_rows, chunk      # sequences of a part, rows of a chunk
         double sequence_flops            # of an average sequence
         Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
-        Py_ssize_t left, right, inputs, dinputs
-        Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices
+        Py_ssize_t left, right, inputs, dinputs, sums, inner, mask, dh_inner
+        Py_ssize_t order, ends, batch_sizes, counts, rows, latest            # and in indices
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil
     cdef void lay_out(

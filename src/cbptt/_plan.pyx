@@ -3,6 +3,8 @@
 from cbptt._kernels cimport padded
 from cbptt._packing cimport longest, sort_by_length
 
+READOUTS = {"every": <int> EVERY, "last": <int> LAST, "mean": <int> MEAN, "max": <int> MAX}
+
 cdef:
     # Rows of a chunk: a sum of products that long still adds up well, and a chunk's h and da stay
     # in the second-level cache. BLAS, which takes over for large networks, wants longer sums.
@@ -39,10 +41,9 @@ cdef class Network:
     D, M, K : int
         Inputs, hidden units, outputs.
     places : dict of the parameters' names to where they begin in theta
-    f, f_out, loss : int
-        Codes of the hidden activation, the output function and the loss.
-    last : bool
-        Whether only last steps are read.
+        Without "initial_state" h_0 is 0 where it is not given.
+    f, f_out, loss, readout : int
+        Codes of the hidden activation, the output function, the loss and the readout.
     itemsize : int
         Bytes of a number.
     own : bool
@@ -58,14 +59,16 @@ cdef class Network:
 
     def __init__(
         self, Py_ssize_t D, Py_ssize_t M, Py_ssize_t K, dict places, int f, int f_out, int loss,
-        bint last, Py_ssize_t itemsize, bint own,
+        int readout, Py_ssize_t itemsize, bint own,
     ):
         self.D, self.M, self.K, self.itemsize = D, M, K, itemsize
         self.L, self.LK = padded(M, itemsize), padded(K, itemsize)
         self.weight_ih, self.bias_h = places["weight_ih"], places["bias_h"]
         self.weight_hh = places["weight_hh"]
         self.weight_ho, self.bias_o = places["weight_ho"], places["bias_o"]
-        self.f, self.f_out, self.loss, self.last = f, f_out, loss, last
+        self.initial_state = places.get("initial_state", -1)
+        self.f, self.f_out, self.loss, self.readout = f, f_out, loss, readout
+        self.pooled = readout == MEAN or readout == MAX
         self.own = own
         self.folded = own and D <= MOST_INPUTS
         self.small = self.folded and M <= MOST_UNITS and K <= MOST_INPUTS
@@ -81,7 +84,7 @@ cdef class Network:
         self.oh = arena.room(M * self.LK if self.small else 0)
         self.ho_back = arena.room(K * self.L if self.small else 0)
         self.packed_size = arena.size
-        self.sums_size = M + K
+        self.sums_size = 2 * M + K
 
 
 cdef class Plan:
@@ -97,6 +100,8 @@ cdef class Plan:
     keeps_states : bool
         Whether h of all steps is kept, to go back through them (`train`), or only that of a chunk
         of steps (`forward`).
+    masked : bool
+        Whether there is room for dropout in the recurrence.
 
     Attributes
     ----------
@@ -111,9 +116,10 @@ cdef class Plan:
 
     def __init__(
         self, Network net, const Py_ssize_t[::1] lengths, Py_ssize_t batch_size,
-        bint keeps_states,
+        bint keeps_states, bint masked=False,
     ):
         cdef Py_ssize_t b, B = 0, N = 0, C, R, T = lengths[0]
+        cdef bint every = net.readout == EVERY
         self.keeps_states = keeps_states
         self.part_rows = PART_ROWS if net.small else PART_ROWS_LARGE
         for b in range(lengths.shape[0]):
@@ -128,18 +134,25 @@ cdef class Plan:
             N += lengths[b]
         self.chunk = min(net.chunk, max(SHORTEST_CHUNK, N // 4))
         C = min(N, max(self.chunk, B))
-        R = B if net.last else C
+        R = C if every else B
         self.n_parts, self.n_rows = self.parts_of(batch_size), N
 
         arena = _Arena(net.itemsize)
         self.states = arena.room((B + (N if keeps_states else C)) * net.L)
         self.x = arena.room((N if keeps_states else C) * net.D)
         self.z = arena.room(R * net.LK)
-        self.h_read = arena.room(B * net.L if net.last or not keeps_states else 0)
+        self.h_read = arena.room(0 if every and keeps_states else B * net.L)
+        # sums in double, or largest values
+        self.sums = arena.room(B * net.L * (8 // net.itemsize) if net.pooled else 0)
         if keeps_states:
             self.weight = arena.room(R)
             self.dz = arena.room(R * net.LK)
-            self.dh_read = arena.room(B * net.L if net.last and not net.small else 0)
+            self.dh_read = arena.room(
+                B * net.L if net.pooled or (net.readout == LAST and not net.small) else 0
+            )
+            self.inner = arena.room((B + N) * net.L if masked else 0)
+            self.mask = arena.room(B * net.L if masked else 0)
+            self.dh_inner = arena.room(B * net.L if masked else 0)
             self.da = arena.room(C * net.L)
             self.da_after = arena.room(B * net.L)
             self.left = arena.room(max(C * net.L, R * net.LK) if net.small else 0)
@@ -152,7 +165,8 @@ cdef class Plan:
         self.order, self.ends, self.batch_sizes = 0, B, 2 * B
         self.counts = 2 * B + T
         self.rows = 2 * B + 2 * T + 1
-        self.index_size = self.rows + N
+        self.latest = self.rows + N
+        self.index_size = self.latest + (B * net.L if net.readout == MAX and keeps_states else 0)
         self.order_size = HEAD + batch_size + 2 * T + 1
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:

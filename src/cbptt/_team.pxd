@@ -11,6 +11,8 @@ cdef class Team:
         Py_ssize_t n_done
         int phase
         readonly int closed         # whether there is nothing to come for any more
+        int stopped                 # whether a signal's handler has raised
+        double work                 # of the leader's since it listened
         int* asleep                 # (n_threads,)
         PyThread_type_lock* beds    # (n_threads,)
 
@@ -20,6 +22,8 @@ cdef class Team:
     cdef void join(self) noexcept nogil
     cdef Py_ssize_t next_item(self, Py_ssize_t thread) noexcept nogil
     cdef void close_quietly(self) noexcept nogil
+    cdef void listen(self, Py_ssize_t thread, double work) noexcept nogil
+    cdef int raise_signal(self) except -1
     cdef void _sleep(self, Py_ssize_t thread) noexcept nogil
     cdef void _wake(self, Py_ssize_t thread) noexcept nogil
     cdef bint _may_go_on(self, Py_ssize_t thread) noexcept nogil

@@ -5,12 +5,15 @@ for items, whatever the phase, until the team is closed. Items are claimed one b
 thread whose core is busy with something else claims fewer; a thread that never comes is missed by
 nobody, as the leader waits for claimed items only. Who has nothing to do sleeps on a lock of
 Python's, which is a semaphore or a condition of the system.
+
+The leader also listens for signals, so that Ctrl-C is heard within a mini-batch. Where a handler
+raises, the team is stopped: the others see it and leave their items half done.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pythread cimport (
     WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
-    PyThread_release_lock,
+    PyThread_release_lock, PyThread_type_lock,
 )
 
 cdef extern from *:
@@ -32,6 +35,14 @@ cdef extern from *:
     void store_flag "cbptt_store"(int*, int) noexcept nogil
     int exchange_flag "cbptt_exchange"(int*, int) noexcept nogil
 
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept
+    int acquire_for "PyThread_acquire_lock_timed"(
+        PyThread_type_lock, long long microseconds, int interruptible) noexcept nogil
+
+cdef:
+    double WORK_UNHEARD = 5e8             # operations, some milliseconds
+    long long MICROSECONDS_UNHEARD = 50_000
 
 cdef long long ITEM = (<long long> 1 << 32) - 1  # the part of a ticket that tells the item
 
@@ -94,6 +105,7 @@ cdef class Team:
         """Wait until all items are done; none is left to be claimed."""
         while not self._may_go_on(0):
             self._sleep(0)
+            self.listen(0, WORK_UNHEARD)
 
     cdef void close_quietly(self) noexcept nogil:
         cdef Py_ssize_t thread
@@ -101,7 +113,25 @@ cdef class Team:
         for thread in range(1, self.n_threads):
             self._wake(thread)
 
+    cdef int raise_signal(self) except -1:
+        """Raise what a signal's handler raised while the team was at work."""
+        return -1 if self.stopped else 0
+
     # ---- everyone ---------------------------------------------------------------------------
+
+    cdef void listen(self, Py_ssize_t thread, double work) noexcept nogil:
+        """Now and then, after so many operations: let the handlers of signals run.
+
+        What one raises stays set in the leader's thread state, until `raise_signal`.
+        """
+        if thread > 0 or self.stopped:
+            return
+        self.work += work
+        if self.work >= WORK_UNHEARD:
+            self.work = 0
+            with gil:
+                if PyErr_CheckSignals() != 0:
+                    store_flag(&self.stopped, 1)
 
     cdef Py_ssize_t claim(self) noexcept nogil:
         """Return an item that is now the caller's, or -1 where none is left."""
@@ -146,7 +176,12 @@ cdef class Team:
         store_flag(&self.asleep[thread], 1)
         if self._may_go_on(thread) and exchange_flag(&self.asleep[thread], 0):
             return
-        PyThread_acquire_lock(self.beds[thread], WAIT_LOCK)
+        if thread > 0:
+            PyThread_acquire_lock(self.beds[thread], WAIT_LOCK)
+        elif not acquire_for(self.beds[0], MICROSECONDS_UNHEARD, 0):
+            # Nobody woke the leader in time; who is about to will have released the bed.
+            if not exchange_flag(&self.asleep[0], 0):
+                PyThread_acquire_lock(self.beds[0], WAIT_LOCK)
 
     cdef void _wake(self, Py_ssize_t thread) noexcept nogil:
         if exchange_flag(&self.asleep[thread], 0):

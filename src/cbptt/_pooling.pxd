@@ -1,0 +1,38 @@
+"""The hidden states of a sequence as one: their mean, or the largest of each unit."""
+
+from cython cimport floating
+
+
+cdef void pool_steps(
+    floating* pooled,               # INOUT (B, M)  MAX: the largest so far
+    double* sums,                   # INOUT (B, M)  MEAN: the sums so far
+    Py_ssize_t* latest,             # INOUT (B, M)  MAX: the steps of the largest; or NULL
+    const floating* h,              # IN    (N, M)  h1 of the steps first..first + T - 1
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t first,
+    Py_ssize_t T,
+    Py_ssize_t L,                   # numbers from row to row of each
+    int readout,
+) noexcept nogil
+
+cdef void finish_mean(
+    floating* pooled,           # OUT (B, M)  sums / T
+    const double* sums,         # IN  (B, M)
+    const Py_ssize_t* order,    # IN  (B,)
+    const Py_ssize_t* offsets,  # IN  (n + 1,)
+    Py_ssize_t B,
+    Py_ssize_t L,
+) noexcept nogil
+
+cdef void spread_steps(
+    floating* dh,                   # OUT (N, M)
+    const floating* dpooled,        # IN  (B, M)
+    const Py_ssize_t* latest,       # IN  (B, M)  MAX
+    const Py_ssize_t* batch_sizes,  # IN  (T,)
+    const Py_ssize_t* order,        # IN  (B,)
+    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    Py_ssize_t first,
+    Py_ssize_t T,
+    Py_ssize_t L,
+    int readout,
+) noexcept nogil

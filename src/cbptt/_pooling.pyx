@@ -1,0 +1,90 @@
+"""The hidden states of a sequence as one: their mean, or the largest of each unit.
+
+Steps come a chunk at a time: the steps first..first + T - 1 of sequences that are sorted by length,
+with rows L apart. Who has ended has no row any more, so each is pooled over its own steps.
+"""
+
+from cython cimport floating
+from libc.string cimport memcpy
+
+from cbptt._plan cimport MEAN
+
+
+cdef void pool_steps(
+    floating* pooled,               # INOUT (B, M)  MAX: the largest so far
+    double* sums,                   # INOUT (B, M)  MEAN: the sums so far
+    Py_ssize_t* latest,             # INOUT (B, M)  MAX: the steps of the largest; or NULL
+    const floating* h,              # IN    (N, M)  h1 of the steps first..first + T - 1
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t first,
+    Py_ssize_t T,
+    Py_ssize_t L,                   # numbers from row to row of each
+    int readout,
+) noexcept nogil:
+    """MEAN: sums += h_t;  MAX: pooled = max(pooled, h_t),  of equal ones the first"""
+    cdef Py_ssize_t t, i, n
+    cdef const floating* h_t = h
+    for t in range(T):
+        n = batch_sizes[t] * L
+        if readout == MEAN:
+            for i in range(n):
+                sums[i] = sums[i] + h_t[i] if first + t > 0 else h_t[i]
+        elif first + t == 0:
+            memcpy(pooled, h_t, n * sizeof(floating))
+            for i in range(n if latest != NULL else 0):
+                latest[i] = 0
+        elif latest == NULL:
+            for i in range(n):
+                pooled[i] = max(pooled[i], h_t[i])
+        else:
+            for i in range(n):
+                if h_t[i] > pooled[i]:
+                    pooled[i] = h_t[i]
+                    latest[i] = first + t
+        h_t += n
+
+
+cdef void finish_mean(
+    floating* pooled,           # OUT (B, M)  sums / T
+    const double* sums,         # IN  (B, M)
+    const Py_ssize_t* order,    # IN  (B,)
+    const Py_ssize_t* offsets,  # IN  (n + 1,)
+    Py_ssize_t B,
+    Py_ssize_t L,
+) noexcept nogil:
+    """pooled = 1/T sum_t h_t"""
+    cdef Py_ssize_t b, i, T
+    for b in range(B):
+        T = offsets[order[b] + 1] - offsets[order[b]]
+        for i in range(b * L, (b + 1) * L):
+            pooled[i] = <floating> (sums[i] / T)
+
+
+cdef void spread_steps(
+    floating* dh,                   # OUT (N, M)
+    const floating* dpooled,        # IN  (B, M)
+    const Py_ssize_t* latest,       # IN  (B, M)  MAX
+    const Py_ssize_t* batch_sizes,  # IN  (T,)
+    const Py_ssize_t* order,        # IN  (B,)
+    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    Py_ssize_t first,
+    Py_ssize_t T,
+    Py_ssize_t L,
+    int readout,
+) noexcept nogil:
+    """dL/dh_t of the pooled states: a share of 1/T each, or all to the step of the largest"""
+    cdef Py_ssize_t t, b, i
+    cdef floating share
+    cdef floating* dh_t = dh
+    for t in range(first, first + T):
+        for b in range(batch_sizes[t - first]):
+            # forward: pooled = 1/T sum_t h_t
+            # forward: pooled = max_t h_t
+            if readout == MEAN:
+                share = <floating> (1. / (offsets[order[b] + 1] - offsets[order[b]]))
+                for i in range(b * L, (b + 1) * L):
+                    dh_t[i] = dpooled[i] * share
+            else:
+                for i in range(b * L, (b + 1) * L):
+                    dh_t[i] = dpooled[i] if latest[i] == t else 0
+        dh_t += batch_sizes[t - first] * L

@@ -23,6 +23,7 @@ __all__ = [
     "flatten_steps",
     "from_channels_first",
     "read_array",
+    "read_ragged",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -305,7 +306,8 @@ class Sequences:
     Attributes
     ----------
     values : (steps, D) ndarray of float32 or float64
-        Every step of every sequence; finite, C-contiguous, aligned, native-endian; maybe read-only.
+        Every step of every sequence; finite, or NaN where that was allowed; C-contiguous, aligned,
+        native-endian; maybe read-only.
     offsets : (n + 1,) ndarray of intp
         Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
     form : {"list", "ragged", "3d", "2d"}
@@ -391,6 +393,7 @@ def check_sequences(
     dtype: DTypeLike | Literal["auto"] = "auto",
     name: str = "X",
     n_features: int | None = None,
+    allow_nan: bool = False,
 ) -> Sequences:
     """Read sequences in any accepted form, or say what is wrong with them.
 
@@ -407,6 +410,8 @@ def check_sequences(
         What errors call X.
     n_features : int, optional
         Required number of variables D.
+    allow_nan : bool, default=False
+        Let NaN stand, for whoever fills it in. Infinity is refused either way.
 
     Returns
     -------
@@ -433,7 +438,35 @@ def check_sequences(
         dtype = np.float32 if values.dtype.str[1:] == "f4" else np.float64
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"{caller} got dtype={dtype!r}; expected 'auto', float32 or float64.")
-    return Sequences(reader.finite(values, offsets, np.dtype(dtype)), offsets, form)
+    checked = reader.finite(values, offsets, np.dtype(dtype), allow_nan)
+    return Sequences(checked, offsets, form)
+
+
+def read_ragged(X: Any, *, caller: str, name: str) -> Ragged:
+    """Read sequences of numbers or text in any accepted form, whatever the numbers are.
+
+    Parameters
+    ----------
+    X : list, tuple or 1-D object array of (T_i, D) or (T_i,); (n, T, D) or (n, T) array; Ragged
+        A Ragged is returned as it is.
+    caller, name : str
+        Who asks, and what errors call X.
+
+    Returns
+    -------
+    Ragged
+        With values of (steps, D), or (steps,) where a step of X is a single value. It may hold NaN
+        and infinity.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is not as described, holds no sequence, or one without steps.
+    """
+    if isinstance(X, Ragged) and len(X):
+        return X
+    values, offsets, _ = _Reader(caller, name).read(X)
+    return Ragged(np.ascontiguousarray(values), offsets)
 
 
 def flatten_steps(
@@ -576,6 +609,10 @@ class _Reader:
             form = "2d" if array.ndim == 2 else "3d"
         if not len(lengths):
             raise self.error(ValueError, "with 0 sequences", advice="expected at least one")
+        if form == "2d" and not lengths.any():
+            got = f"with 0 {self.column}(s) (shape={array.shape}) while a minimum of 1 is required"
+            advice = "the columns of a two-dimensional array are its steps"
+            raise self.error(ValueError, got, advice=advice)  # in scikit-learn's own words
         if not lengths.all():
             advice = "every sequence must have at least one step; leave empty ones out"
             raise self.error(ValueError, "with 0 steps", int(lengths.argmin()), advice)
@@ -630,14 +667,17 @@ class _Reader:
             raise self.error(ValueError, got, int(odd[0]), advice)
         return checked.astype(np.intp)
 
-    def finite(self, values: Array, offsets: Offsets, dtype: np.dtype[Any]) -> Array:
-        """`values` as contiguous, aligned memory of `dtype`, without NaN or infinity."""
+    def finite(
+        self, values: Array, offsets: Offsets, dtype: np.dtype[Any], allow_nan: bool
+    ) -> Array:
+        """`values` as contiguous, aligned memory of `dtype`, finite, or NaN where allowed."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.require(values, dtype, ["C", "A"])
             # a finite sum has finite terms; the terms are looked at only if it is not
             if dtype.kind != "f" or np.isfinite(values.sum()):
                 return values
-        finite = np.isfinite(values).reshape(len(values), -1)
+        finite = ~np.isinf(values) if allow_nan else np.isfinite(values)
+        finite = finite.reshape(len(values), -1)
         if finite.all():
             return values
         step, d = divmod(int(finite.argmin()), finite.shape[1])

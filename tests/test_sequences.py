@@ -681,7 +681,7 @@ def test_infinity_is_refused_where_nan_is_allowed(X):
         check(X, allow_nan=True)
 
 
-@pytest.mark.parametrize("form", [list, lambda items: boxed(*items), Ragged.from_sequences, np.asarray])
+@pytest.mark.parametrize("form", [list, tuple, Ragged.from_sequences, np.asarray])
 @pytest.mark.parametrize("items", [[["a", "bb"], ["c", "d"]], [[np.nan, 1], [np.inf, 2]]])
 def test_ragged_is_read_from_any_form_and_any_values(form, items):
     read = read_ragged(form(items), caller="RNN", name="X")
@@ -692,7 +692,7 @@ def test_ragged_is_read_from_any_form_and_any_values(form, items):
 def test_a_ragged_is_read_without_a_copy_unless_it_is_empty():
     X = Ragged.from_sequences(three())
     assert read_ragged(X, caller="RNN", name="X") is X
-    with pytest.raises(ValueError, match="^RNN got X with 0 sequences; expected at least one"):
+    with pytest.raises(ValueError, match=r"^RNN got X with 0 sequences"):
         read_ragged(X[:0], caller="RNN", name="X")
 
 

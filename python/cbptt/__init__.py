@@ -12,6 +12,7 @@ _HOMES = {
     "RNN": "network",
     "Ragged": "sequences",
     "from_channels_first": "sequences",
+    "make_windows": "windows",
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
     "RNNSequenceClassifier": "estimators",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from cbptt.network import RNN
     from cbptt.sequences import Ragged, from_channels_first
+    from cbptt.windows import make_windows
 
 __all__ = [
     "RNN",
@@ -40,6 +42,7 @@ __all__ = [
     "Ragged",
     "datasets",
     "from_channels_first",
+    "make_windows",
     "reference",
 ]
 

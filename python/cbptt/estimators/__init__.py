@@ -1,6 +1,11 @@
-"""Estimators: recurrent networks with scikit-learn's fit and predict."""
+"""Estimators: recurrent networks with scikit-learn's fit and predict, and what goes with them."""
 
 from cbptt.estimators._classifiers import RNNClassifier, RNNSequenceClassifier
 from cbptt.estimators._regressors import RNNRegressor, RNNSequenceRegressor
 
-__all__ = ["RNNClassifier", "RNNRegressor", "RNNSequenceClassifier", "RNNSequenceRegressor"]
+__all__ = [
+    "RNNClassifier",
+    "RNNRegressor",
+    "RNNSequenceClassifier",
+    "RNNSequenceRegressor",
+]

@@ -12,6 +12,8 @@ _HOMES = {
     "RNN": "network",
     "Ragged": "sequences",
     "from_channels_first": "sequences",
+    "from_long": "tables",
+    "to_long": "tables",
     "make_windows": "windows",
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     )
     from cbptt.network import RNN
     from cbptt.sequences import Ragged, from_channels_first
+    from cbptt.tables import from_long, to_long
     from cbptt.windows import make_windows
 
 __all__ = [
@@ -42,8 +45,10 @@ __all__ = [
     "Ragged",
     "datasets",
     "from_channels_first",
+    "from_long",
     "make_windows",
     "reference",
+    "to_long",
 ]
 
 

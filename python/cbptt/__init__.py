@@ -15,6 +15,7 @@ _HOMES = {
     "from_long": "tables",
     "to_long": "tables",
     "make_windows": "windows",
+    "PerTimestep": "estimators",
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
     "RNNSequenceClassifier": "estimators",
@@ -26,6 +27,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from cbptt import datasets, reference
     from cbptt.estimators import (
+        PerTimestep,
         RNNClassifier,
         RNNRegressor,
         RNNSequenceClassifier,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RNN",
+    "PerTimestep",
     "RNNClassifier",
     "RNNRegressor",
     "RNNSequenceClassifier",

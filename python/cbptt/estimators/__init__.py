@@ -1,9 +1,11 @@
 """Estimators: recurrent networks with scikit-learn's fit and predict, and what goes with them."""
 
 from cbptt.estimators._classifiers import RNNClassifier, RNNSequenceClassifier
+from cbptt.estimators._per_timestep import PerTimestep
 from cbptt.estimators._regressors import RNNRegressor, RNNSequenceRegressor
 
 __all__ = [
+    "PerTimestep",
     "RNNClassifier",
     "RNNRegressor",
     "RNNSequenceClassifier",

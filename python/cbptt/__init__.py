@@ -16,6 +16,7 @@ _HOMES = {
     "to_long": "tables",
     "make_windows": "windows",
     "PerTimestep": "estimators",
+    "make_sequence_scorer": "estimators",
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
     "RNNSequenceClassifier": "estimators",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         RNNRegressor,
         RNNSequenceClassifier,
         RNNSequenceRegressor,
+        make_sequence_scorer,
     )
     from cbptt.network import RNN
     from cbptt.sequences import Ragged, from_channels_first
@@ -49,6 +51,7 @@ __all__ = [
     "datasets",
     "from_channels_first",
     "from_long",
+    "make_sequence_scorer",
     "make_windows",
     "reference",
     "to_long",

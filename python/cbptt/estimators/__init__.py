@@ -3,6 +3,7 @@
 from cbptt.estimators._classifiers import RNNClassifier, RNNSequenceClassifier
 from cbptt.estimators._per_timestep import PerTimestep
 from cbptt.estimators._regressors import RNNRegressor, RNNSequenceRegressor
+from cbptt.estimators._scoring import make_sequence_scorer
 
 __all__ = [
     "PerTimestep",
@@ -10,4 +11,5 @@ __all__ = [
     "RNNRegressor",
     "RNNSequenceClassifier",
     "RNNSequenceRegressor",
+    "make_sequence_scorer",
 ]

@@ -20,6 +20,7 @@ from cbptt.sequences import (
     check_sequences,
     flatten_steps,
     from_channels_first,
+    read_ragged,
 )
 
 
@@ -668,6 +669,32 @@ def test_another_number_of_features_than_expected_is_refused():
     with pytest.raises(ValueError, match=message):
         check(three(), n_features=3)
     assert check(three(), n_features=2).n_features == 2
+
+
+def test_nan_may_stand_where_it_is_allowed():
+    X = [good, np.array([[np.nan, 1.0], [2.0, np.nan]])]
+    assert_array_equal(check(X, allow_nan=True).values, np.concatenate(X), strict=True)
+
+
+@pytest.mark.parametrize("X", [[[np.nan, 0.0, np.inf]], [[-np.inf, np.nan, 0.0]]])
+def test_infinity_is_refused_where_nan_is_allowed(X):
+    with pytest.raises(ValueError, match=r"^RNN got X\[0\] with inf at step"):
+        check(X, allow_nan=True)
+
+
+@pytest.mark.parametrize("form", [list, tuple, Ragged.from_sequences, np.asarray])
+@pytest.mark.parametrize("items", [[["a", "bb"], ["c", "d"]], [[np.nan, 1], [np.inf, 2]]])
+def test_ragged_is_read_from_any_form_and_any_values(form, items):
+    read = read_ragged(form(items), caller="RNN", name="X")
+    assert isinstance(read, Ragged)
+    assert_same_sequences(read, [np.asarray(item) for item in np.asarray(items)])
+
+
+def test_a_ragged_is_read_without_a_copy_unless_it_is_empty():
+    X = Ragged.from_sequences(three())
+    assert read_ragged(X, caller="RNN", name="X") is X
+    with pytest.raises(ValueError, match=r"^RNN got X with 0 sequences"):
+        read_ragged(X[:0], caller="RNN", name="X")
 
 
 def test_errors_use_the_name_that_the_caller_gave():

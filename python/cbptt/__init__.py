@@ -12,6 +12,11 @@ _HOMES = {
     "RNN": "network",
     "Ragged": "sequences",
     "from_channels_first": "sequences",
+    "from_long": "tables",
+    "to_long": "tables",
+    "make_windows": "windows",
+    "PerTimestep": "estimators",
+    "make_sequence_scorer": "estimators",
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
     "RNNSequenceClassifier": "estimators",
@@ -23,16 +28,21 @@ _HOMES = {
 if TYPE_CHECKING:
     from cbptt import datasets, reference
     from cbptt.estimators import (
+        PerTimestep,
         RNNClassifier,
         RNNRegressor,
         RNNSequenceClassifier,
         RNNSequenceRegressor,
+        make_sequence_scorer,
     )
     from cbptt.network import RNN
     from cbptt.sequences import Ragged, from_channels_first
+    from cbptt.tables import from_long, to_long
+    from cbptt.windows import make_windows
 
 __all__ = [
     "RNN",
+    "PerTimestep",
     "RNNClassifier",
     "RNNRegressor",
     "RNNSequenceClassifier",
@@ -40,7 +50,11 @@ __all__ = [
     "Ragged",
     "datasets",
     "from_channels_first",
+    "from_long",
+    "make_sequence_scorer",
+    "make_windows",
     "reference",
+    "to_long",
 ]
 
 

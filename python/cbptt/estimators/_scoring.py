@@ -1,0 +1,198 @@
+"""Scores of predictions for every step, by any metric of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from cbptt.losses import flatten_weights
+from cbptt.sequences import Sequences, flatten_steps, read_ragged
+
+_METHODS = ("predict", "predict_proba", "decision_function")
+
+
+def make_sequence_scorer(
+    score_func: Callable[..., Any],
+    *,
+    response_method: str = "predict",
+    greater_is_better: bool = True,
+    **kwargs: Any,
+) -> SequenceScorer:
+    """Make a scorer for targets of every step out of a metric for plain targets.
+
+    What scikit-learn's `make_scorer` is for one target per sequence, this is for
+    `RNNSequenceClassifier` and `RNNSequenceRegressor`: the steps of all sequences, laid out one
+    after the other, are handed to the metric, each with the same weight unless others are given.
+
+    Parameters
+    ----------
+    score_func : callable
+        A metric ``score_func(y_true, y_pred, **kwargs)``, as `sklearn.metrics` has them.
+    response_method : {"predict", "predict_proba", "decision_function"}, default="predict"
+        The estimator's method that gives y_pred. Where it gives two columns for two classes the
+        metric is given one, that of ``pos_label`` if this is among kwargs, else the second.
+    greater_is_better : bool, default=True
+        False for a loss, whose negative the scorer returns.
+    **kwargs
+        Further arguments of the metric, such as ``average="macro"``.
+
+    Returns
+    -------
+    SequenceScorer
+        For ``scoring`` in `cross_val_score`, `GridSearchCV` and their like.
+
+    Raises
+    ------
+    TypeError
+        If score_func cannot be called: pass the metric's function rather than its name.
+    ValueError
+        If response_method is none of the three.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.metrics import f1_score
+    >>> from cbptt import RNNSequenceClassifier, make_sequence_scorer
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=length) for length in range(5, 35)]
+    >>> y = [np.append(False, x[:-1] > 0) for x in X]  # was the step before above zero?
+    >>> model = RNNSequenceClassifier(8, learning_rate_init=0.05, tol=0.01, random_state=0)
+    >>> f1 = make_sequence_scorer(f1_score, average="macro")
+    >>> f1
+    make_sequence_scorer(f1_score, average='macro')
+    >>> f1(model.fit(X, y), X, y) > 0.9
+    True
+    """
+    if not callable(score_func):
+        raise TypeError(
+            f"make_sequence_scorer got score_func={score_func!r}; expected a function such as "
+            "sklearn.metrics.accuracy_score."
+        )
+    if response_method not in _METHODS:
+        raise ValueError(
+            f"make_sequence_scorer got response_method={response_method!r}; expected one of "
+            f"{_METHODS}."
+        )
+    return SequenceScorer(score_func, response_method, greater_is_better, kwargs)
+
+
+class SequenceScorer:
+    """A scorer for targets of every step, which `make_sequence_scorer` makes."""
+
+    def __init__(
+        self,
+        score_func: Callable[..., Any],
+        response_method: str,
+        greater_is_better: bool,
+        kwargs: dict[str, Any],
+    ) -> None:
+        self._score_func = score_func
+        self._response_method = response_method
+        self._greater_is_better = greater_is_better
+        self._kwargs = kwargs
+        self._weight_request: bool | str | None = None
+
+    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Score an estimator's predictions for X.
+
+        Parameters
+        ----------
+        estimator : fitted estimator, with one prediction for each step
+        X : sequences, in any form that the estimator takes
+        y : targets of each step: a list or 1-D object array of (T_i,) or (T_i, K), an (n, T) or
+            (n, T, K) array, or a Ragged
+            A step has no target where y is NaN, in all of K columns, or what the estimator's
+            parameter ``missing_label`` says, if there is one. Such steps are left out.
+        sample_weight : (n,) per sequence, or one per step, default 1
+            Steps of weight 0 are left out, and the metric is given the other weights.
+
+        Returns
+        -------
+        float
+            The metric's value, negative for a loss.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the predictions are not of steps, y or the weights do not fit them, or no step is
+            left.
+        """
+        name = repr(self)
+        output = getattr(estimator, self._response_method)(X)
+        if isinstance(output, np.ndarray) and output.ndim == 1 and output.dtype != object:
+            raise TypeError(
+                f"{name} got a {type(estimator).__name__} whose {self._response_method} gives one "
+                "value for each sequence; expected one for each step. For the former there is "
+                "sklearn.metrics.make_scorer."
+            )
+        predictions = read_ragged(output, caller=name, name=self._response_method)
+        # the values of X are not looked at, which a pipeline may read in ways of its own
+        steps = Sequences(np.empty((predictions.n_steps, 0)), predictions.offsets, "ragged")
+        y_true = flatten_steps(y, steps, caller=name, name="y")
+        weights = flatten_weights(sample_weight, steps, "every", caller=name)
+
+        used = (weights != 0) & _labelled(y_true, estimator)
+        if not used.any():
+            raise ValueError(
+                f"{name} got no step to score: each has weight 0 or no target; expected at least "
+                "one."
+            )
+        y_pred = self._column(predictions.values[used], estimator)
+        options = self._kwargs
+        if sample_weight is not None:
+            options = options | {"sample_weight": weights[used]}
+        score = float(self._score_func(y_true[used], y_pred, **options))
+        return score if self._greater_is_better else -score
+
+    def _column(self, y_pred: NDArray[Any], estimator: Any) -> NDArray[Any]:
+        """Of two columns for two classes the one that metrics expect, else y_pred as it is."""
+        if self._response_method == "predict" or y_pred.ndim == 1 or y_pred.shape[1] != 2:
+            return y_pred
+        classes = list(estimator.classes_)
+        return y_pred[:, classes.index(self._kwargs.get("pos_label", classes[1]))]
+
+    def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
+        """Say whether weights are passed to this scorer, where metadata routing is enabled.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            Whether to pass it, or the name to pass it from, or None to raise an error where it is
+            given; see scikit-learn's guide to metadata routing.
+
+        Returns
+        -------
+        self
+        """
+        self._weight_request = sample_weight
+        return self
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return what `set_score_request` has been told, as scikit-learn asks for it."""
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=self._weight_request)
+        return request
+
+    def __repr__(self) -> str:
+        parts = [getattr(self._score_func, "__name__", repr(self._score_func))]
+        if self._response_method != "predict":
+            parts.append(f"response_method={self._response_method!r}")
+        if not self._greater_is_better:
+            parts.append("greater_is_better=False")
+        parts.extend(f"{name}={value!r}" for name, value in self._kwargs.items())
+        return f"make_sequence_scorer({', '.join(parts)})"
+
+
+def _labelled(y: NDArray[Any], estimator: Any) -> NDArray[np.bool_]:
+    """(steps,) whether there is a target."""
+    missing = y != y  # NaN alone differs from itself
+    for name, value in estimator.get_params().items():
+        if name.rpartition("__")[2] == "missing_label" and value is not None:
+            missing |= y == value
+    missing = missing.reshape(len(y), -1).all(axis=1)
+    labelled: NDArray[np.bool_] = ~missing
+    return labelled

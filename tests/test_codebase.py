@@ -46,6 +46,7 @@ ROOMS = {
     "persistence": {FACE, "network", "parameters"},
     "interop": {FACE, "network", "parameters"},
     "datasets": {"sequences"},
+    "testing": {"sequences"},
     "config": {FACE, "threads", "_kernels"},
     "displays": set(),
     "reference": set(),
@@ -54,11 +55,12 @@ ROOMS = {
 }  # fmt: skip
 
 # What comes from elsewhere. Everyone may import NumPy; the rest is imported where it is used.
-AT_THE_TOP = {"estimators": {"sklearn", "joblib"}}
+AT_THE_TOP = {"estimators": {"sklearn", "joblib"}, "testing": {"sklearn", "joblib"}}
 INSIDE_FUNCTIONS = {
     "threads": {"scipy", "threadpoolctl"},
     "config": {"scipy", "sklearn", "threadpoolctl"},
     "datasets": {"sklearn"},
+    "testing": {"scipy", "pytest"},
     "__main__": {"sklearn", "matplotlib"},
     "displays": {"matplotlib"},
     "interop": {"torch", "onnx", "dask"},
@@ -240,11 +242,11 @@ def test_the_network_needs_no_scikit_learn() -> None:
     assert "cbptt.training" not in modules
 
 
-def test_only_the_estimators_need_scikit_learn_or_matplotlib() -> None:
+def test_only_the_estimators_and_their_checks_need_scikit_learn_or_matplotlib() -> None:
     names = [
         f"cbptt.{room_of(path)}"
         for path in MODULES
-        if room_of(path) not in {FACE, "estimators", "__main__"}
+        if room_of(path) not in {FACE, "estimators", "testing", "__main__"}
     ]
     assert {"cbptt.training", "cbptt.losses", "cbptt.optimizers", "cbptt.threads"} <= set(names)
     modules = modules_after(f"import {', '.join(sorted(set(names)))}")

@@ -18,10 +18,11 @@ _HOMES = {
     "RNNSequenceRegressor": "estimators",
     "datasets": "",
     "reference": "",
+    "testing": "",
 }
 
 if TYPE_CHECKING:
-    from cbptt import datasets, reference
+    from cbptt import datasets, reference, testing
     from cbptt.estimators import (
         RNNClassifier,
         RNNRegressor,
@@ -41,6 +42,7 @@ __all__ = [
     "datasets",
     "from_channels_first",
     "reference",
+    "testing",
 ]
 
 

@@ -374,6 +374,7 @@ class _Case:
             assert len(actual[method]) == len(told), f"{self.name}.{method}: {what}: other length."
             for i, (ours, theirs) in enumerate(zip(actual[method], told, strict=True)):
                 where = f"{self.name}.{method} differs for sequence {i}: {what}."
+                assert ours.shape == theirs.shape, f"{where} {ours.shape} and {theirs.shape}."
                 if tol and theirs.dtype.kind == "f":
                     assert_allclose(ours, theirs, rtol=tol, atol=tol, err_msg=where)
                 else:
@@ -398,7 +399,7 @@ class _Case:
 
     def assert_same_model(self, copied: Any, model: Any, what: str) -> None:
         """Both have the same parameters and predict the same bits."""
-        assert joblib.hash(copied.get_params()) == joblib.hash(model.get_params()), (
+        assert _parameters(copied) == _parameters(model), (
             f"{self.name}: {what} has other parameters."
         )
         self.assert_same(_outputs(copied, self.X), _outputs(model, self.X), what)
@@ -638,7 +639,8 @@ def check_one_output_per_sequence(
             assert told.dtype != object, f"{name}.{method} gave an object array for {form}."
             shape = (len(case.X), len(model.classes_)) if "proba" in method else (len(case.X),)
             assert told.shape[: len(shape)] == shape, f"{name}.{method} gave shape {told.shape}."
-        assert model.predict(make(case.X)).shape == (len(case.X),)
+        shape = model.predict(make(case.X)).shape
+        assert shape == (len(case.X),), f"{name}.predict gave shape {shape} for {form}."
 
 
 @_applies_to(_predictor)
@@ -675,10 +677,9 @@ def check_several_targets(name: str, estimator_orig: Any, targets: Targets = "au
     expected = [np.shape(row) for row in columns]
     assert shapes == expected, f"{name}.predict gave {shapes} for targets of {expected}."
     if case.per_step:
-        assert model.predict(case.equal).shape == (*case.equal.shape[:2], 3)
-    else:
-        assert isinstance(predictions, np.ndarray)
-        assert predictions.dtype.kind == "f"
+        told = model.predict(case.equal)
+        shape = (*case.equal.shape[:2], 3)
+        assert np.shape(told) == shape, f"{name}.predict gave {np.shape(told)}, not {shape}."
 
 
 @_applies_to(_needs_fit)
@@ -964,9 +965,7 @@ def check_clone(name: str, estimator_orig: Any, targets: Targets = "auto") -> No
     case = _Case(name, estimator_orig, targets)
     model = case.fit()
     cloned = clone(model)
-    assert joblib.hash(cloned.get_params()) == joblib.hash(model.get_params()), (
-        f"{name}: a clone has other parameters."
-    )
+    assert _parameters(cloned) == _parameters(model), f"{name}: a clone has other parameters."
     assert not _learned(cloned), f"{name}: a clone has {_learned(cloned)}."
     with _few_iterations():
         case.assert_same_model(cloned.fit(case.X, case.y), model, "clone, fitted")
@@ -1030,10 +1029,10 @@ def check_global_random_state(name: str, estimator_orig: Any, targets: Targets =
 def check_parameters_unchanged(name: str, estimator_orig: Any, targets: Targets = "auto") -> None:
     """`fit` and the other methods leave the parameters as they are."""
     case = _Case(name, estimator_orig, targets)
-    before = joblib.hash(case.estimator.get_params())
+    before = _parameters(case.estimator)
     with _few_iterations():
         _outputs(case.estimator.fit(case.X, case.y), case.X)
-    assert joblib.hash(case.estimator.get_params()) == before, f"{name} changed its parameters."
+    assert _parameters(case.estimator) == before, f"{name} changed its parameters."
 
 
 @_applies_to(_always)
@@ -1109,6 +1108,11 @@ def check_threads(name: str, estimator_orig: Any, targets: Targets = "auto") -> 
         told = list(threads.map(partial(_outputs, model), parts))
     for part, outputs in zip(parts, told, strict=True):
         case.assert_same(outputs, _outputs(model, part), "asked by four threads")
+
+
+def _parameters(estimator: Any) -> str:
+    """A hash of all parameters, without what estimators among them may have learned."""
+    return str(joblib.hash(clone(estimator).get_params()))
 
 
 def _learned(estimator: Any) -> list[str]:
@@ -1450,9 +1454,9 @@ def _check_labels(name: str, estimator_orig: Any, targets: Targets, labels: list
     for told in outputs["predict"]:
         others = np.setdiff1d(told, labels)
         assert not others.size, f"{name}.predict gave {others}, which is not among {labels}."
-    for told in outputs.get("predict_proba", []):
-        columns = told.shape[-1]
-        assert columns == len(labels), f"{name}.predict_proba gave {columns} columns for {labels}."
+    for i, told in enumerate(outputs.get("predict_proba", [])):
+        shape = (*outputs["predict"][i].shape, len(labels))
+        assert told.shape == shape, f"{name}.predict_proba gave {told.shape}, not {shape}."
 
 
 @_applies_to(_classifier)

@@ -38,10 +38,16 @@ ALL_CHECKS = {
 }
 
 
-@parametrize_with_sequence_checks(
-    [RNNClassifier(8), RNNRegressor(8), RNNSequenceClassifier(8), RNNSequenceRegressor(8)]
-)
+OURS = (RNNClassifier, RNNRegressor, RNNSequenceClassifier, RNNSequenceRegressor)
+
+
+@parametrize_with_sequence_checks([estimator(8) for estimator in OURS])
 def test_our_estimators_pass_the_common_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_sequence_checks([estimator(8, dtype="float32") for estimator in OURS])
+def test_our_estimators_pass_the_common_checks_in_float32(estimator, check):
     check(estimator)
 
 

@@ -48,6 +48,7 @@ ROOMS = {
     "persistence": {FACE, "network", "parameters"},
     "interop": {FACE, "network", "parameters"},
     "datasets": {"sequences"},
+    "testing": {"sequences"},
     "config": {FACE, "threads", "_kernels"},
     "displays": set(),
     "reference": set(),
@@ -56,12 +57,14 @@ ROOMS = {
 }  # fmt: skip
 
 # What comes from elsewhere. Everyone may import NumPy; the rest is imported where it is used.
-AT_THE_TOP = {"estimators": {"sklearn", "joblib"}}
+AT_THE_TOP = {"estimators": {"sklearn", "joblib"}, "testing": {"sklearn", "joblib"}}
 INSIDE_FUNCTIONS = {
     "threads": {"scipy", "threadpoolctl"},
     "config": {"scipy", "sklearn", "threadpoolctl"},
     "datasets": {"sklearn"},
     "tables": {"narwhals"},
+    "testing": {"scipy", "pytest"},
+    "training": {"scipy"},
     "__main__": {"sklearn", "matplotlib"},
     "displays": {"matplotlib"},
     "interop": {"torch", "onnx", "dask"},
@@ -78,8 +81,9 @@ CORES = {
     "_elman": {"_kernels", "_blas"},
     "_team": set(),
     "_plan": {"_kernels", "_packing"},
+    "_pooling": {"_plan"},
     "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
-    | {"_plan", "_team"},
+    | {"_plan", "_pooling", "_team"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -243,11 +247,11 @@ def test_the_network_needs_no_scikit_learn() -> None:
     assert "cbptt.training" not in modules
 
 
-def test_only_the_estimators_need_scikit_learn_or_matplotlib() -> None:
+def test_only_the_estimators_and_their_checks_need_scikit_learn_or_matplotlib() -> None:
     names = [
         f"cbptt.{room_of(path)}"
         for path in MODULES
-        if room_of(path) not in {FACE, "estimators", "__main__"}
+        if room_of(path) not in {FACE, "estimators", "testing", "__main__"}
     ]
     assert {"cbptt.training", "cbptt.losses", "cbptt.optimizers", "cbptt.threads"} <= set(names)
     modules = modules_after(f"import {', '.join(sorted(set(names)))}")

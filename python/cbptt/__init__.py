@@ -23,10 +23,11 @@ _HOMES = {
     "RNNSequenceRegressor": "estimators",
     "datasets": "",
     "reference": "",
+    "testing": "",
 }
 
 if TYPE_CHECKING:
-    from cbptt import datasets, reference
+    from cbptt import datasets, reference, testing
     from cbptt.estimators import (
         PerTimestep,
         RNNClassifier,
@@ -54,6 +55,7 @@ __all__ = [
     "make_sequence_scorer",
     "make_windows",
     "reference",
+    "testing",
     "to_long",
 ]
 

@@ -291,7 +291,14 @@ class RNN:
 
         The memory for it grows with the outputs and not with the hidden states.
         """
-        return self._forward(sequences, self._no_states, n_threads=n_threads)[1]
+        return self._forward(sequences, self.no_states, n_threads=n_threads)[1]
+
+    def states(self, sequences: Sequences, n_threads: int = 1) -> tuple[Array, Array]:
+        """Return h1 for checked sequences: of all steps (steps, M), and of the last ones (n, M)."""
+        hidden, _, final = self._forward(
+            sequences, self.no_states, everything=True, n_threads=n_threads
+        )
+        return hidden, final
 
     # ---- loss and derivatives -----------------------------------------------------------------
 
@@ -323,10 +330,14 @@ class RNN:
         """
         shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
-        _, z, _ = self._forward(shard.sequences, shard.h0, activated=False)
+        return self.evaluate(shard)[0] / divisor
+
+    def evaluate(self, shard: Shard, n_threads: int = 1) -> tuple[float, Array]:
+        """Return the loss summed over checked sequences, and their outputs h2 as `outputs` does."""
+        _, z, _ = self._forward(shard.sequences, shard.h0, activated=False, n_threads=n_threads)
         f_out, loss = FUNCTIONS[self.output_activation], LOSSES[self.loss_name]
         targets = shard.targets
-        return evaluate(z, targets.dense(), targets.weights, f_out, loss, True) / divisor
+        return evaluate(z, targets.dense(), targets.weights, f_out, loss, True), z
 
     def loss_and_gradients(
         self,
@@ -572,7 +583,7 @@ class RNN:
     # ---- the edge -----------------------------------------------------------------------------
 
     @property
-    def _no_states(self) -> Array:
+    def no_states(self) -> Array:
         """No initial states: 0, or what is learned."""
         return np.empty((0, self.hidden_size), self.dtype)
 
@@ -586,7 +597,7 @@ class RNN:
         """Return checked sequences and their initial states."""
         sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
         if h0 is None:
-            return sequences, self._no_states
+            return sequences, self.no_states
         shape = (len(sequences), self.hidden_size)
         expected = f"expected shape {shape}, one row of hidden_size values per sequence"
         given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)

@@ -776,12 +776,14 @@ def _read(h1: Array, readout: str) -> Array:
         return h1
     if readout == "mean":
         return np.asarray(h1.mean(axis=0))
-    return h1[-1] if readout == "last" else np.take_along_axis(h1, _largest(h1), axis=0)[0]
+    if readout == "last":
+        return np.asarray(h1[-1])
+    return np.asarray(np.take_along_axis(h1, _largest(h1), axis=0)[0])
 
 
 def _largest(h1: Array) -> npt.NDArray[np.intp]:
     """(1, B, M) the step at which each unit is largest, the first of them."""
-    return np.argmax(h1.real, axis=0, keepdims=True)
+    return np.asarray(np.argmax(h1.real, axis=0, keepdims=True))
 
 
 def _rows(array: Array) -> Array:

@@ -58,8 +58,9 @@ class Scratch:
         ):
             raise ValueError(
                 "RNN got scratch that was asked for by another network, for other sequences, for "
-                "smaller batches, for another direction or without room for dropout; ask RNN.scratch (forward and back) or "
-                "RNN.forward_scratch with the shard's own sequences."
+                "smaller batches, for another direction or without room for dropout; ask "
+                "RNN.scratch (forward and back) or RNN.forward_scratch with the shard's own "
+                "sequences."
             )
 
     @property

@@ -1,146 +1,86 @@
-"""What the four estimators share: parameters, the training loop, and reading X."""
+"""What the four estimators share: parameters, fit, and reading X."""
 
 from __future__ import annotations
 
+import copy
+import math
 import os
-import warnings
 from abc import ABCMeta, abstractmethod
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cbptt.losses import ACTIVATIONS, Targets, flatten_weights
+from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
+from cbptt.estimators._fitting import Fitting, History, Schedule
+from cbptt.estimators._missing import indicate, mean_of_steps
+from cbptt.estimators._parameters import CONSTRAINTS
+from cbptt.estimators._targets import steps_like
 from cbptt.network import RNN
-from cbptt.optimizers import Adam, Optimizer, Sgd
-from cbptt.parameters import INITIALISATIONS
-from cbptt.sequences import Sequences, check_sequences
-from cbptt.training import Epoch, Trainer
+from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
+from cbptt.results import Shard
+from cbptt.sequences import Ragged, Sequences, check_sequences
+from cbptt.training import Trainer
 
-# The parameters and learned attributes that every estimator has, for the class docstrings.
-_PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
-        Number of hidden units, the lecture's M.
-    activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
-        Hidden activation.
-    solver : {"adam", "sgd"}, default="adam"
-        Adam (Kingma & Ba 2015), or stochastic gradient descent with momentum.
-    alpha : float, default=0.0001
-        L2 penalty: each mini-batch minimises (sum of losses + alpha / 2 * squared norm of the
-        weights) / (number of targets). Biases are not penalised.
-    batch_size : int or "auto", default="auto"
-        Sequences per mini-batch; "auto" is min(32, n_sequences).
-    learning_rate_init : float, default=0.001
-        Step size of the solver.
-    max_iter : int, default=200
-        Largest number of epochs.
-    shuffle : bool, default=True
-        Draw a new order of the sequences in each epoch.
-    random_state : int, RandomState or None, default=None
-        Source of the starting values and of the orders; an int gives the same bits every time,
-        whatever the number of threads.
-    tol : float, default=1e-4
-        Training stops when the loss has not fallen by at least tol for more than n_iter_no_change
-        epochs.
-    verbose : bool or int, default=False
-        Print the loss of each epoch.
-    momentum : float in [0, 1], default=0.9
-        Momentum of solver="sgd".
-    nesterovs_momentum : bool, default=True
-        Nesterov's form of it, for solver="sgd".
-    beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
-        Decay of the first and second moment, for solver="adam".
-    epsilon : float, default=1e-8
-        Keeps the step finite, for solver="adam".
-    n_iter_no_change : int, default=10
-        See tol.
-    max_grad_norm : float or None, default=1.0
-        Gradients of larger Euclidean norm are scaled down to it (Pascanu, Mikolov & Bengio 2013);
-        None never clips.
-    init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
-        Starting values: orthogonal recurrent and Glorot input weights; PyTorch's uniform ones; or
-        the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.
-    dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training and prediction; "auto" is float32 where all of X is, else float64.
-    n_jobs : int or None, default=None
-        Threads that share out the sequences of a mini-batch, and of a prediction. None is 1, unless
-        in a `joblib.parallel_config` context; -1 is all processors. Never more than
-        OMP_NUM_THREADS, where that is set, as joblib does in its processes, and 1 in its threads.
-        Small mini-batches are left to one thread. Results are the same bits for any number."""
-_ATTRIBUTES = """network_ : RNN
-        The fitted network; its `parameters` are the weights by name.
-    n_features_in_ : int
-        Number of variables D of a step; for two-dimensional X its number of columns.
-    n_outputs_ : int
-        Number of outputs K.
-    out_activation_ : str
-        The output function.
-    n_iter_ : int
-        Epochs run.
-    loss_ : float
-        Loss of the last epoch: the mean over targets, penalty included.
-    best_loss_ : float
-        Smallest loss of an epoch.
-    loss_curve_ : list of n_iter_ floats
-        Loss of each epoch.
-    grad_norm_curve_ : list of n_iter_ floats
-        Mean norm of the gradients of each epoch, before clipping.
-    clip_rate_ : float
-        Share of the mini-batches whose gradient was clipped."""
-
-Estimator = TypeVar("Estimator", bound=type)
+# Sequences whose gradient L-BFGS asks for at a time.
+FULL_BATCH = 256
+STATES = ("last", "mean", "max", "all")
+# What is learned of X, and a later X must agree with.
+_OF_X = ("_read_columns", "n_features_in_", "feature_names_in_", "_fill")
 
 
-def documented(cls: Estimator) -> Estimator:
-    """Fill the shared parameters and attributes into a class docstring."""
-    assert cls.__doc__ is not None
-    cls.__doc__ = cls.__doc__.replace("<parameters>", _PARAMETERS).replace(
-        "<attributes>", _ATTRIBUTES
-    )
-    return cls
+@dataclass(frozen=True)
+class Labels:
+    """What y comes to, in the order of X's flat buffer.
+
+    Attributes
+    ----------
+    flat : (R,) classes by number or plain numbers, or (R, K) vectors.
+    weights : (R,) weight of each; 0 where there is no target.
+    n_outputs : K.
+    output_activation, loss : what the network is to have for them.
+    learned : the attributes that the estimator learns from y.
+    stratify : (n,) what held-out sequences are drawn alike of; or None.
+    """
+
+    flat: NDArray[Any]
+    weights: NDArray[np.floating]
+    n_outputs: int
+    output_activation: str
+    loss: str
+    learned: dict[str, Any]
+    stratify: NDArray[Any] | None = None
 
 
-class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
+def _is_stochastic(estimator: BaseRNN) -> bool:
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers; lbfgs takes all sequences "
+            "at once."
+        )
+    return True
+
+
+class BaseRNN(
+    CallbackSupportMixin,  # type: ignore[misc]
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+    metaclass=ABCMeta,
+):
     """Base of the estimators; a subclass says what a target is."""
 
-    _readout: ClassVar[str]
-    _output_activation: ClassVar[str]
-    _loss: ClassVar[str]
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions({"adam", "sgd"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "init": [StrOptions(set(INITIALISATIONS))],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "n_jobs": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-            None,
-        ],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     def __init__(
         self,
@@ -150,20 +90,31 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
+        warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        rho: float = 0.9,
         n_iter_no_change: int = 10,
+        max_fun: int = 15000,
         max_grad_norm: float | None = 1.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        learn_initial_state: bool = False,
         init: str = "orthogonal",
+        missing: str = "error",
         dtype: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
@@ -172,39 +123,75 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose
+        self.warm_start = warm_start
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.rho = rho
         self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
         self.max_grad_norm = max_grad_norm
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.learn_initial_state = learn_initial_state
         self.init = init
+        self.missing = missing
         self.dtype = dtype
         self.n_jobs = n_jobs
 
     # ---- what a subclass says of its targets --------------------------------------------------
 
+    @property
     @abstractmethod
-    def _encode(self, y: Any, sequences: Sequences) -> tuple[NDArray[Any], int, dict[str, Any]]:
-        """Check y; return the targets, flat, their K, and the attributes learned from them."""
+    def _readout(self) -> str:
+        """Which hidden states the outputs read."""
+
+    @abstractmethod
+    def _read_targets(
+        self, y: Any, sequences: Sequences, sample_weight: Any, known: dict[str, Any]
+    ) -> Labels:
+        """Check y and its weights.
+
+        known : what was learned of targets before, and must not change; empty in a first fit.
+        """
+
+    @abstractmethod
+    def _score_outputs(
+        self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
+    ) -> float:
+        """Score the network's outputs as `score` would, once `learned` is."""
 
     # ---- fit ----------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any) -> Self:
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
         """Train on sequences.
 
         Parameters
         ----------
         X : list, tuple or 1-D object array of (T_i, D) arrays; (n, T, D); (n, T); or Ragged
-            The sequences. A 2-D array is n sequences of one variable and equal length.
+            The sequences. A 2-D array, a data frame, or plain nested lists of equally many numbers
+            are n sequences of one variable and equal length.
         y : targets, one per sequence or one per step, as the class says
+        sample_weight : (n,) one per sequence or, for targets per step, one per step, default 1
+            Weight 0 is as if the target were not there, weight 2 as if it came twice.
+        validation_data : (X, y) or (X, y, sample_weight), default=None
+            Held-out sequences: their loss and score after each epoch are in
+            validation_loss_curve_ and validation_scores_, and decide where early_stopping is True.
 
         Returns
         -------
@@ -213,56 +200,217 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            Where a parameter, a sequence or a target does not fit; the message names it.
+            Where a parameter, a sequence or a target does not fit; the message names it, and what
+            was learned before stays as it was.
 
         Warns
         -----
         ConvergenceWarning
             When max_iter epochs pass without convergence, or the loss ceases to be finite.
+        UserWarning
+            When Ctrl-C ends training; the weights until then are kept.
         """
+        return self._fit(X, y, sample_weight, validation_data)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, known: dict[str, Any]) -> Self:
+        if self.early_stopping:
+            raise ValueError(
+                f"{type(self).__name__}.partial_fit does not support early_stopping=True, as it is "
+                f"one epoch; call fit, or stop calling it."
+            )
+        return self._fit(X, y, sample_weight, None, incremental=True, known=known)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        *,
+        incremental: bool = False,
+        known: dict[str, Any] | None = None,
+    ) -> Self:
         self._validate_params()
-        name = type(self).__name__
+        goes_on = hasattr(self, "network_") and (incremental or self.warm_start)
+        if goes_on:
+            known = self._known_targets()
         if y is None:
             raise ValueError(
-                f"{name} requires y to be passed, but the target y is None; expected one target "
-                f"per {'step' if self._readout == 'every' else 'sequence'}."
+                f"{type(self).__name__} requires y to be passed, but the target y is None; "
+                f"expected one target per sequence or per step."
             )
-        sequences = check_sequences(X, dtype=self.dtype, caller=name)
-        flat, n_outputs, learned = self._encode(y, sequences)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+
+        sequences, learned = self._read_again(X) if goes_on else self._read_first(X)
+        labels = self._label(sequences, y, sample_weight, known or {})
+        learned |= labels.learned
+        data, labels = _used_only(sequences, labels, self._readout)
+        rng = self._generator(goes_on)
+        network = self._network(data, labels, rng, goes_on)
+        precision = network.dtype
+        if self.solver == "lbfgs":
+            network, data = network.astype(np.float64), _astype(data, np.float64)
+
+        held_out = None
+        if validation_data is not None:
+            held_out = self._read_validation(validation_data, network, learned)
+        elif self.early_stopping:
+            data, labels, held_out = self._hold_out(data, labels, network, rng)
+        shard = self._shard(network, data, labels, "y")
+
+        moments = copy.deepcopy(self._moments) if goes_on and incremental else None
+        trainer = self._trainer(network, shard, rng, moments)
+        history = copy.deepcopy(self._history) if goes_on else History()
+        fitting = self._fitting(trainer, history, held_out, learned, incremental, goes_on)
+
+        def attributes() -> dict[str, Any]:
+            """All that is learned, from the network as it stands."""
+            n_before = self.n_iter_ if incremental and goes_on else 0
+            return learned | {
+                "network_": network.astype(precision),
+                "n_outputs_": labels.n_outputs,
+                "n_layers_": 3,
+                "out_activation_": labels.output_activation,
+                "n_iter_": n_before + fitting.n_iter,
+                "t_": fitting.n_seen,
+                "_moments": trainer.moments,
+                "_rng": rng,
+                "_history": history,
+                **self._curves(history, held_out is not None),
+            }
+
+        with self._progress(X, y, sample_weight, attributes, incremental) as fitting.report:
+            if incremental:
+                fitting.one_epoch()
+            elif self.solver == "lbfgs":
+                fitting.descend(self.max_iter, self.max_fun)
+            else:
+                fitting.epochs(self.max_iter)
+
+        self.__dict__.pop("feature_names_in_", None)
+        for name, value in attributes().items():
+            setattr(self, name, value)
+        return self
+
+    # ---- fit: the data ------------------------------------------------------------------------
+
+    def _read_first(self, X: Any) -> tuple[Sequences, dict[str, Any]]:
+        """Check X, and learn from it what a later X must agree with."""
+        name = type(self).__name__
+        masks = self.missing == "mask"
+        sequences = check_sequences(X, dtype=self.dtype, caller=name, allow_nan=masks)
+        columns = sequences.form == "2d"
+        learned: dict[str, Any] = {
+            "_read_columns": columns,
+            "n_features_in_": sequences.n_steps // len(sequences)
+            if columns
+            else sequences.n_features,
+            "_fill": mean_of_steps(sequences) if masks else None,
+        }
+        if columns:
+            probe = BaseEstimator()  # which learns the names of a data frame's columns, if any
+            validate_data(probe, X, skip_check_array=True)
+            learned |= vars(probe)
+        return indicate(sequences, learned["_fill"]), learned
+
+    def _read_again(self, X: Any) -> tuple[Sequences, dict[str, Any]]:
+        return self._read(X), {name: getattr(self, name) for name in _OF_X if hasattr(self, name)}
+
+    def _label(
+        self, sequences: Sequences, y: Any, sample_weight: Any, known: dict[str, Any]
+    ) -> Labels:
+        labels = self._read_targets(y, sequences, sample_weight, known)
+        self._check_used(labels.weights)
+        return labels
+
+    def _check_used(self, used: NDArray[Any]) -> None:
+        if not used.any():
+            raise ValueError(
+                f"{type(self).__name__} got no target to learn from: every weight in sample_weight "
+                f"is zero, or no target is labelled; expected at least one."
+            )
+
+    def _shard(self, network: RNN, sequences: Sequences, labels: Labels, name: str) -> Shard:
+        weights = labels.weights.astype(network.dtype, copy=False)
+        targets = network.check_targets(
+            labels.flat, weights, sequences, name=name, caller=type(self).__name__
+        )
+        return Shard(sequences, targets, network.no_states)
+
+    def _read_validation(self, data: Any, network: RNN, learned: dict[str, Any]) -> Shard:
+        """Check held-out sequences that were given."""
+        name = type(self).__name__
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValueError(
+                f"{name} got validation_data of type {type(data).__name__}; expected a tuple "
+                f"(X, y) or (X, y, sample_weight)."
+            )
+        X, y, sample_weight = (*data, None)[:3]
+        sequences = self._check_like(X, network, learned, "validation_data[0]")
+        known = {n: v for n, v in learned.items() if n in self._of_targets}
+        labels = self._label(sequences, y, sample_weight, known)
+        return self._shard(network, sequences, labels, "validation_data[1]")
+
+    def _hold_out(
+        self, sequences: Sequences, labels: Labels, network: RNN, rng: np.random.Generator
+    ) -> tuple[Sequences, Labels, Shard]:
+        """Set a share of the sequences apart."""
+        n = len(sequences)
+        n_held_out = math.ceil(self.validation_fraction * n)
+        if n_held_out < 2 or n_held_out == n:
+            raise ValueError(
+                f"The validation set is too small, or all there is: validation_fraction="
+                f"{self.validation_fraction} of {n} sequences is {n_held_out}; change it, or give "
+                f"more sequences, or validation_data."
+            )
+        stratify = labels.stratify
+        if stratify is not None:
+            sizes = np.bincount(stratify, minlength=labels.n_outputs)
+            if sizes.min() < 2 or min(n_held_out, n - n_held_out) < len(sizes):
+                stratify = None  # there are too few to have some of each class on both sides
+        train, held_out = train_test_split(
+            np.arange(n),
+            test_size=n_held_out,
+            random_state=int(rng.integers(2**31)),
+            stratify=stratify,
+        )
+        aside = self._shard(network, *_take(sequences, labels, held_out, self._readout), "y")
+        return *_take(sequences, labels, train, self._readout), aside
+
+    # ---- fit: the parts -----------------------------------------------------------------------
+
+    def _generator(self, goes_on: bool) -> np.random.Generator:
+        if goes_on:
+            rng: np.random.Generator = copy.deepcopy(self._rng)
+            return rng
+        return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+
+    def _network(
+        self, sequences: Sequences, labels: Labels, rng: np.random.Generator, goes_on: bool
+    ) -> RNN:
+        """Return a network to train: a new one, or a copy of the one that is there."""
         network = RNN(
             sequences.n_features,
             self._hidden_size(),
-            n_outputs,
+            labels.n_outputs,
             activation=self.activation,
-            output_activation=self._output_activation,
-            loss=self._loss,
+            output_activation=labels.output_activation,
+            loss=labels.loss,
             readout=self._readout,
+            learn_initial_state=self.learn_initial_state,
             init=self.init,
             dtype=sequences.values.dtype,
-            random_state=rng,
+            random_state=np.random.default_rng(0) if goes_on else rng,
         )
-        weights = flatten_weights(None, sequences, self._readout, caller=name)
-        targets = network.check_targets(flat, weights, sequences, name="y", caller=name)
-        epochs = self._train(network, sequences, targets, rng)
-
-        for attribute, value in learned.items():
-            setattr(self, attribute, value)
-        self.network_ = network
-        self.n_outputs_ = n_outputs
-        self.out_activation_ = self._output_activation
-        self.n_iter_ = len(epochs)
-        self.loss_curve_ = [epoch.loss for epoch in epochs]
-        self.grad_norm_curve_ = [epoch.grad_norm for epoch in epochs]
-        steps = sum(epoch.n_steps for epoch in epochs)
-        self.clip_rate_ = sum(epoch.n_clipped for epoch in epochs) / max(steps, 1)
-        self.loss_ = self.loss_curve_[-1] if epochs else np.inf
-        self.best_loss_ = min((loss for loss in self.loss_curve_ if loss == loss), default=np.inf)
-        self._read_columns = sequences.form == "2d"
-        self.n_features_in_ = (
-            sequences.n_steps // len(sequences) if self._read_columns else (sequences.n_features)
-        )
-        return self
+        if goes_on:
+            before: RNN = self.network_
+            if before.layout.entries != network.layout.entries:
+                raise ValueError(
+                    f"{type(self).__name__} cannot go on from the fit before, whose network was "
+                    f"{before!r}; set warm_start=False, or leave hidden_layer_sizes, "
+                    f"learn_initial_state and the number of outputs as they were."
+                )
+            network.theta = before.theta
+        return network
 
     def _hidden_size(self) -> int:
         try:
@@ -288,107 +436,247 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         return 1 if is_job else n_threads
 
     def _optimizer(self) -> Optimizer:
-        if self.solver == "sgd":
-            return Sgd(self.learning_rate_init, self.momentum, self.nesterovs_momentum)
-        return Adam(
-            self.learning_rate_init,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-        )
+        rate = self.learning_rate_init
+        if self.solver in ("adam", "adamw"):
+            adam = Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
+            return adam if self.solver == "adam" else AdamW(**vars(adam) | {"decay": self.alpha})
+        if self.solver == "rmsprop":
+            return RmsProp(rate, beta_2=self.rho, epsilon=self.epsilon)
+        if self.solver == "adagrad":
+            return AdaGrad(rate, epsilon=self.epsilon)
+        return Sgd(rate, self.momentum, self.nesterovs_momentum)
 
-    def _train(
-        self, network: RNN, sequences: Sequences, targets: Targets, rng: np.random.Generator
-    ) -> list[Epoch]:
-        """Run epochs until the loss ceases to fall, max_iter is reached, or Ctrl-C is pressed."""
-        n = len(sequences)
-        trainer = Trainer(
+    def _trainer(
+        self, network: RNN, shard: Shard, rng: np.random.Generator, moments: Moments | None
+    ) -> Trainer:
+        stochastic = self.solver != "lbfgs"
+        n = len(shard.sequences)
+        batch_size = 32 if self.batch_size == "auto" else int(self.batch_size)
+        return Trainer(
             network,
-            sequences,
-            targets,
+            shard.sequences,
+            shard.targets,
             self._optimizer(),
-            batch_size=min(32 if self.batch_size == "auto" else int(self.batch_size), n),
-            alpha=self.alpha,
+            batch_size=min(batch_size if stochastic else FULL_BATCH, n),
+            rng=rng,
+            alpha=0 if self.solver == "adamw" else self.alpha,
             max_grad_norm=np.inf if self.max_grad_norm is None else self.max_grad_norm,
             shuffle=self.shuffle,
-            rng=rng,
+            dropout=self.dropout if stochastic else 0,
+            recurrent_dropout=self.recurrent_dropout if stochastic else 0,
+            moments=moments,
             n_threads=self._n_threads(),
         )
-        epochs: list[Epoch] = []
-        best_loss = np.inf
-        best_theta = network.theta.copy()
-        n_without_progress = 0
-        try:
-            for iteration in range(1, self.max_iter + 1):
-                theta = network.theta.copy()
-                epoch = trainer.epoch()
-                epochs.append(epoch)
-                if not epoch.finite:
-                    network.theta = best_theta
-                    warnings.warn(
-                        f"Training stopped in iteration {iteration}: the loss, its gradient or a "
-                        f"weight is no longer finite. The weights that the best iteration began "
-                        f"with are restored. Scale X, or lower learning_rate_init or "
-                        f"max_grad_norm.",
-                        ConvergenceWarning,
-                        stacklevel=3,
-                    )
-                    return epochs
-                if self.verbose:
-                    print(f"Iteration {iteration}, loss = {epoch.loss:.8f}")
-                if epoch.loss > best_loss - self.tol:
-                    n_without_progress += 1
-                else:
-                    n_without_progress = 0
-                if epoch.loss < best_loss:
-                    best_loss, best_theta = epoch.loss, theta
-                if n_without_progress > self.n_iter_no_change:
-                    if self.verbose:
-                        print(
-                            f"Training loss did not improve more than tol={self.tol:f} for "
-                            f"{self.n_iter_no_change} consecutive epochs. Stopping."
-                        )
-                    return epochs
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
-            return epochs
-        warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-            f"optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=3,
+
+    def _fitting(
+        self,
+        trainer: Trainer,
+        history: History,
+        held_out: Shard | None,
+        learned: Mapping[str, Any],
+        incremental: bool,
+        goes_on: bool,
+    ) -> Fitting:
+        def validate() -> tuple[float, float]:
+            assert held_out is not None
+            loss, outputs = trainer.network.evaluate(held_out, trainer.n_threads)
+            score = self._score_outputs(outputs, held_out, learned)
+            return loss / held_out.weight_sum, score
+
+        return Fitting(
+            trainer,
+            Schedule(self.learning_rate, self.learning_rate_init, self.power_t, self.max_iter),
+            history,
+            n_before=self.n_iter_ if incremental and goes_on else 0,
+            n_seen=self.t_ if goes_on else 0,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            early_stopping=self.early_stopping,
+            validate=None if held_out is None else validate,
+            report=None,
+            verbose=bool(self.verbose),
         )
-        return epochs
+
+    @contextmanager
+    def _progress(
+        self, X: Any, y: Any, sample_weight: Any, attributes: Any, incremental: bool
+    ) -> Iterator[Any]:
+        """Tell scikit-learn's callbacks of the fit, and of each epoch through what is yielded."""
+        if incremental or not hasattr(self, "_skl_callbacks"):
+            yield None
+            return
+        progress = Progress(self, X, y, sample_weight, attributes)
+        yield progress.after
+        progress.end()
+
+    def _curves(self, history: History, validated: bool) -> dict[str, Any]:
+        losses, scores = history.losses, history.validation_scores
+        finite = [loss for loss in losses if loss == loss]
+        return {
+            "loss_curve_": list(losses),
+            "grad_norm_curve_": list(history.grad_norms),
+            "clip_rate_": history.n_clipped / max(history.n_steps, 1),
+            "loss_": losses[-1] if losses else np.inf,
+            "best_loss_": None if self.early_stopping else min(finite, default=np.inf),
+            "validation_loss_curve_": list(history.validation_losses) if validated else None,
+            "validation_scores_": list(scores) if validated else None,
+            "best_validation_score_": max(scores, default=None) if validated else None,
+        }
+
+    # ---- what was learned ---------------------------------------------------------------------
+
+    _of_targets: ClassVar[tuple[str, ...]] = ()
+
+    def _known_targets(self) -> dict[str, Any]:
+        """What was learned of targets, and a later y must agree with."""
+        return {name: getattr(self, name) for name in self._of_targets}
+
+    @property
+    def coefs_(self) -> list[NDArray[np.floating]]:
+        """[W0' (D, M), W1' (M, K)], as MLPClassifier lays them out."""
+        return [self.network_.parameters[name].T for name in ("weight_ih", "weight_ho")]
+
+    @property
+    def recurrent_coefs_(self) -> list[NDArray[np.floating]]:
+        """[W11' (M, M)]."""
+        return [self.network_.parameters["weight_hh"].T]
+
+    @property
+    def intercepts_(self) -> list[NDArray[np.floating]]:
+        """[b0 (M,), b1 (K,)]."""
+        return [self.network_.parameters[name] for name in ("bias_h", "bias_o")]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "mask"
+        if tags.transformer_tags is not None:
+            both = ["float64", "float32"]
+            tags.transformer_tags.preserves_dtype = both if self.dtype == "auto" else [self.dtype]
+        return tags
 
     # ---- predict ------------------------------------------------------------------------------
 
-    def _outputs(self, X: Any) -> tuple[NDArray[np.floating], Sequences]:
-        """Return the network's outputs (R, K) for X, in the order of X's flat buffer."""
+    def _read(self, X: Any) -> Sequences:
+        """Check X against what was fitted on."""
         check_is_fitted(self)
-        name = type(self).__name__
-        network: RNN = self.network_
-        n_features = None if self._read_columns else network.n_inputs
-        sequences = check_sequences(X, dtype=network.dtype, caller=name, n_features=n_features)
-        if self._read_columns:
+        sequences = self._check_like(X, self.network_, dict(vars(self)), "X")
+        if self._read_columns and sequences.form == "2d":
+            validate_data(self, X, reset=False, skip_check_array=True)
+        return sequences
+
+    def _check_like(self, X: Any, network: RNN, learned: dict[str, Any], name: str) -> Sequences:
+        caller = type(self).__name__
+        columns, n_features, fill = (
+            learned["_read_columns"],
+            learned["n_features_in_"],
+            learned["_fill"],
+        )
+        sequences = check_sequences(
+            X,
+            dtype=network.dtype,
+            caller=caller,
+            name=name,
+            n_features=None if columns else n_features,
+            allow_nan=fill is not None,
+        )
+        if columns:
             n_columns = sequences.n_steps // len(sequences)
-            if sequences.form == "2d" and n_columns != self.n_features_in_:
+            if sequences.form == "2d" and n_columns != n_features:
                 raise ValueError(
-                    f"X has {n_columns} features, but {name} is expecting {self.n_features_in_} "
+                    f"{name} has {n_columns} features, but {caller} is expecting {n_features} "
                     f"features as input. For sequences of other lengths pass a list of arrays."
                 )
-            if sequences.n_features != network.n_inputs:
+            if sequences.n_features != 1:
                 raise ValueError(
-                    f"{name} got sequences with {sequences.n_features} features, but was fitted "
+                    f"{caller} got sequences with {sequences.n_features} features, but was fitted "
                     f"on sequences of one variable."
                 )
-        return network.outputs(sequences, self._n_threads()), sequences
+        return indicate(sequences, fill)
+
+    def _outputs(self, X: Any) -> tuple[NDArray[np.floating], Sequences]:
+        """Return the network's outputs (R, K) for X, in the order of X's flat buffer."""
+        sequences = self._read(X)
+        return self.network_.outputs(sequences, self._n_threads()), sequences
+
+    # ---- transform ----------------------------------------------------------------------------
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.network_.hidden_size)
+
+    @property
+    @abstractmethod
+    def _states(self) -> str:
+        """What `transform` gives where nothing is said."""
+
+    def transform(self, X: Any, states: str | None = None) -> Any:
+        """Return the hidden states h1, as features for whatever comes next.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+        states : {"last", "mean", "max", "all"}, default=None
+            The state after a sequence's own last step; the mean of its states, or the largest value
+            of each unit; or the states of all steps. By default what the outputs read.
+
+        Returns
+        -------
+        h : (n, M) ndarray; with "all" (n, T, M) for an array X, and for ragged X a 1-D object array
+            of (T_i, M) ndarrays
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where X or states does not fit.
+        """
+        sequences = self._read(X)
+        states = self._states if states is None else states
+        if states not in STATES:
+            raise ValueError(
+                f"{type(self).__name__}.transform got states={states!r}; expected one of {STATES}."
+            )
+        hidden, final = self.network_.states(sequences, self._n_threads())
+        if states == "last":
+            return final
+        if states == "all":
+            return steps_like(sequences, hidden)
+        first = sequences.offsets[:-1]
+        if states == "max":
+            return np.maximum.reduceat(hidden, first, axis=0)
+        sums = np.add.reduceat(hidden, first, axis=0, dtype=np.float64)
+        return (sums / sequences.lengths[:, None]).astype(hidden.dtype)
 
 
-def steps_like(sequences: Sequences, values: NDArray[Any]) -> Any:
-    """Mirror X: an array for an array, and for anything ragged a 1-D object array of arrays.
+def _take(
+    sequences: Sequences, labels: Labels, index: NDArray[np.intp], readout: str
+) -> tuple[Sequences, Labels]:
+    """Some of the sequences, with their labels."""
+    ragged = Ragged(sequences.values, sequences.offsets)[index]
+    rows = index
+    if readout == "every":
+        rows = Ragged(np.arange(sequences.n_steps), sequences.offsets)[index].values
+    chosen = replace(
+        labels,
+        flat=labels.flat[rows],
+        weights=labels.weights[rows],
+        stratify=None if labels.stratify is None else labels.stratify[index],
+    )
+    return replace(sequences, values=ragged.values, offsets=ragged.offsets), chosen
 
-    scikit-learn concatenates the predictions of its folds, which a list or a Ragged would not
-    survive.
-    """
-    mirrored = sequences.shape_like(values)
-    return np.asarray(mirrored) if sequences.form == "ragged" else mirrored
+
+def _used_only(sequences: Sequences, labels: Labels, readout: str) -> tuple[Sequences, Labels]:
+    """Leave out the sequences that have no weight at all, so that training is as without them."""
+    used = labels.weights != 0
+    if readout == "every":
+        used = np.logical_or.reduceat(used, sequences.offsets[:-1])
+    if used.all():
+        return sequences, labels
+    return _take(sequences, labels, np.flatnonzero(used), readout)
+
+
+def _astype(sequences: Sequences, dtype: Any) -> Sequences:
+    return replace(sequences, values=sequences.values.astype(dtype, copy=False))
+
+
+partial_fit_available = available_if(_is_stochastic)

@@ -1,82 +1,293 @@
-"""Classifiers: a class for each sequence, or for each step."""
+"""Classifiers: a class, or several labels, for each sequence, or for each step."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from cbptt.estimators._base import BaseRNN, documented, steps_like
-from cbptt.losses import flatten_targets, flatten_weights, spell_place
+from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
+from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
+from cbptt.estimators._targets import POOLING_CONSTRAINT, TargetPerSequence, TargetPerStep
+from cbptt.losses import spell_place
+from cbptt.results import Shard
 from cbptt.sequences import Sequences
 
+_CONSTRAINTS = CONSTRAINTS | {"class_weight": [dict, StrOptions({"balanced"}), None]}
 
-class _SoftmaxRNN(ClassifierMixin, BaseRNN):  # type: ignore[misc]
-    _output_activation = "softmax"
-    _loss = "log_loss"
 
-    def _encode(self, y: Any, sequences: Sequences) -> tuple[NDArray[Any], int, dict[str, Any]]:
-        classes, encoded = np.unique(self._labels(y, sequences), return_inverse=True)
-        return encoded, len(classes), {"classes_": classes}
+class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
+    """A softmax over classes, or, for several labels at once, a logistic output for each."""
 
-    def _labels(self, y: Any, sequences: Sequences) -> NDArray[Any]:
-        """Check y; return its labels (R,), in the order of X's flat buffer."""
-        name = type(self).__name__
-        labels = flatten_targets(y, sequences, self._readout, name="y", caller=name, numeric=False)
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = column_or_1d(labels, warn=True)
-        if labels.ndim != 1:
+    class_weight: Any
+    missing_label: Any = None
+    classes_: NDArray[Any]
+    _is_multilabel: bool
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._of_targets = ("classes_", "_is_multilabel", *getattr(cls, "_of_places", ()))
+
+    @partial_fit_available  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one epoch more, on these sequences; begin with the first call.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+        classes : (n_classes,) array-like, default=None
+            All classes that will come; needed in the first call. For several labels at once their
+            number is that of y's columns, and `classes` may be left out.
+
+        Returns
+        -------
+        self : fitted estimator
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`; without classes in the first call, or with others in a later one.
+        """
+        known: dict[str, Any] = {}
+        if classes is not None:
+            classes = np.unique(np.asarray(classes))
+            known = {"classes_": classes}
+            if hasattr(self, "classes_") and not np.array_equal(self.classes_, classes):
+                raise ValueError(
+                    f"{type(self).__name__} got classes={classes!r}, which is not the same as on "
+                    f"the last call to partial_fit, was: {self.classes_!r}."
+                )
+        elif not hasattr(self, "classes_") and np.ndim(y) < 2:
             raise ValueError(
-                f"{name} got y with labels of shape {labels.shape[1:]}; expected one label per "
+                f"{type(self).__name__}: classes must be passed on the first call to partial_fit."
+            )
+        if self.class_weight == "balanced":
+            raise ValueError(
+                f"{type(self).__name__}.partial_fit does not support class_weight='balanced', as "
+                f"it does not see all targets; pass a dict, or sample_weight."
+            )
+        return self._partial_fit(X, y, sample_weight, known)
+
+    def _read_targets(
+        self, y: Any, sequences: Sequences, sample_weight: Any, known: dict[str, Any]
+    ) -> Labels:
+        flat, learned = self._flatten(y, sequences, known, numeric=False)
+        weights = self._weigh(sample_weight, sequences, learned)
+        used = (weights != 0) & self._is_labelled(flat)
+        self._check_used(used)
+        weights = np.where(used, weights, 0)
+        if known.get("_is_multilabel", flat.ndim == 2):
+            self._check_indicators(flat, used)
+            if self.class_weight is not None:
+                raise ValueError(
+                    f"{type(self).__name__} got class_weight={self.class_weight!r} with several "
+                    f"labels at once; expected None: weigh the targets by sample_weight."
+                )
+            n_outputs = flat.shape[1]
+            learned |= {"classes_": np.arange(n_outputs), "_is_multilabel": True}
+            flat = np.where(used[:, None], flat, 0)
+            return Labels(flat, weights, n_outputs, "logistic", "log_loss", learned)
+
+        self._check_labels(flat, used, sequences)
+        classes = known.get("classes_")
+        if classes is None:
+            classes = np.unique(flat[used])
+        encoded = self._encode(flat, used, classes, sequences)
+        weights *= np.where(used, self._class_weights(classes, encoded, weights)[encoded], 0)
+        learned |= {"classes_": classes, "_is_multilabel": False}
+        stratify = encoded if self._readout != "every" else None
+        n_classes = len(classes)
+        return Labels(encoded, weights, n_classes, "softmax", "log_loss", learned, stratify)
+
+    def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
+        """(R,) whether a label is not `missing_label`."""
+        missing = self.missing_label
+        if missing is None:
+            return np.ones(len(flat), np.bool_)
+        is_missing = (flat != flat) if missing != missing else (flat == missing)
+        is_missing = np.broadcast_to(is_missing, flat.shape).reshape(len(flat), -1)
+        return np.asarray(~is_missing.all(axis=1))
+
+    def _check_labels(
+        self, flat: NDArray[Any], used: NDArray[np.bool_], sequences: Sequences
+    ) -> None:
+        name = type(self).__name__
+        if flat.ndim != 1:
+            raise ValueError(
+                f"{name} got y with labels of shape {flat.shape[1:]}; expected one label per "
                 f"{'step' if self._readout == 'every' else 'sequence'}."
             )
-        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            place = spell_place(int(np.argmin(np.isfinite(labels))), sequences, self._readout)
-            raise ValueError(f"{name} got y{place} that is NaN or infinite; expected a label.")
-        check_classification_targets(labels)
-        return labels
+        if flat.dtype.kind == "f":
+            bad = used & ~np.isfinite(flat)
+            if bad.any():
+                place = spell_place(int(np.argmax(bad)), sequences, self._readout)
+                raise ValueError(
+                    f"{name} got y{place}: Input y contains NaN or infinity; expected a label."
+                )
+        check_classification_targets(flat[used])
 
-    def _classes_of(self, X: Any) -> tuple[NDArray[Any], Sequences]:
-        """Return the most probable class of each output, in the order of X's flat buffer."""
-        output, sequences = self._outputs(X)
-        return self.classes_[np.argmax(output, axis=1)], sequences
+    def _check_indicators(self, flat: NDArray[Any], used: NDArray[np.bool_]) -> None:
+        name = type(self).__name__
+        if flat.ndim != 2:
+            raise ValueError(f"{name} got y with one label each; expected a row of 0 and 1 each.")
+        if type_of_target(flat[used]) != "multilabel-indicator":
+            raise ValueError(
+                f"{name} got y with rows of {flat.shape[1]} values, of type "
+                f"{type_of_target(flat[used])!r}. Unknown label type: expected one label each, or "
+                f"rows of 0 and 1 that say which labels hold."
+            )
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy: the share of the targets whose class is told rightly.
+    def _encode(
+        self,
+        flat: NDArray[Any],
+        used: NDArray[np.bool_],
+        classes: NDArray[Any],
+        sequences: Sequences,
+    ) -> NDArray[np.intp]:
+        """(R,) the number of each label's class, 0 where there is none."""
+        places = np.searchsorted(classes, flat).clip(0, len(classes) - 1)
+        unknown = used & (classes[places] != flat)
+        if unknown.any():
+            first = int(np.argmax(unknown))
+            place = spell_place(first, sequences, self._readout)
+            raise ValueError(
+                f"{type(self).__name__} got y{place} = {flat[first]!r}, which is none of the "
+                f"classes {classes!r}; warm_start, partial_fit and validation_data need those of "
+                f"the first fit."
+            )
+        return np.where(used, places, 0)
+
+    def _class_weights(
+        self, classes: NDArray[Any], encoded: NDArray[np.intp], weights: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """(n_classes,) the weight of each class; "balanced" counts weights, not labels."""
+        if self.class_weight is None:
+            return np.ones(len(classes))
+        if isinstance(self.class_weight, str):
+            counts = np.bincount(encoded, weights=weights, minlength=len(classes))
+            there = counts > 0
+            shares = counts.sum() / (there.sum() * np.where(there, counts, 1))
+            return np.where(there, shares, 0)
+        return np.asarray(
+            compute_class_weight(self.class_weight, classes=classes, y=classes), np.float64
+        )
+
+    def _score_outputs(
+        self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
+    ) -> float:
+        told = self._told(np.arange(len(outputs)), shard.sequences, learned)
+        outputs, weights = outputs[told], shard.targets.weights[told]
+        if len(shard.targets.labels):
+            right = np.argmax(outputs, axis=1) == shard.targets.labels[told]
+        else:
+            right = ((outputs > 0.5) == (shard.targets.values[told] > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weights))
+
+    # ---- predict ------------------------------------------------------------------------------
+
+    def _classes_of(self, outputs: NDArray[np.floating]) -> NDArray[Any]:
+        if self._is_multilabel:
+            return (outputs > 0.5).astype(np.intp)
+        return np.asarray(self.classes_[np.argmax(outputs, axis=1)])
+
+    def predict(self, X: Any) -> Any:
+        """Return the most probable class.
 
         Parameters
         ----------
         X : sequences, in any form that `fit` takes
-        y : classes, one per sequence or one per step, as in `fit`
-        sample_weight : (n,) per sequence, or one per target, default 1
+
+        Returns
+        -------
+        y : (n,) ndarray of classes; or one for each step, (n, T) for an array X, and for ragged X a
+            1-D object array of (T_i,) ndarrays
+            For several labels at once rows of 0 and 1, (n, K) and so on.
         """
-        classes, sequences = self._classes_of(X)
-        true = self._labels(y, sequences)
-        name = type(self).__name__
-        weights = flatten_weights(sample_weight, sequences, self._readout, caller=name)
-        return float(accuracy_score(true, classes, sample_weight=weights))
+        outputs, sequences = self._outputs(X)
+        return self._shape(self._classes_of(outputs), sequences)
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+
+        Returns
+        -------
+        p : (n, n_classes) ndarray; or a row for each step, (n, T, n_classes) for an array X, and
+            for ragged X a 1-D object array of (T_i, n_classes) ndarrays
+            Columns in the order of `classes_`. For several labels at once the probability of each,
+            which need not add up to 1.
+        """
+        outputs, sequences = self._outputs(X)
+        return self._shape(outputs, sequences)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of what `predict_proba` returns, in the same form."""
+        outputs, sequences = self._outputs(X)
+        with np.errstate(divide="ignore"):
+            return self._shape(np.log(outputs), sequences)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy: the share of the targets that are told rightly.
+
+        Of several labels at once all must be. Steps that are not labelled do not count.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+        y : targets, as in `fit`
+        sample_weight : (n,) per sequence, or one per target, default 1
+            Where it is 0 the target is not read.
+        """
+        outputs, sequences = self._outputs(X)
+        flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=False)
+        true = self._told(flat, sequences, vars(self))
+        told = self._told(self._classes_of(outputs), sequences, vars(self))
+        weights = self._told(
+            self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
+        )
+        used = (weights != 0) & self._is_labelled(true)
+        self._check_used(used)
+        if self._is_multilabel:
+            self._check_indicators(true, used)
+        else:
+            self._check_labels(true, used, sequences)
+        return float(accuracy_score(true[used], told[used], sample_weight=weights[used]))
 
 
-@documented
-class RNNClassifier(_SoftmaxRNN):
+@documented(BaseRNN.__init__)
+class RNNClassifier(TargetPerSequence, _Classifier):
     """Recurrent network that tells the class of a sequence.
 
-    The hidden state after a sequence's own last step goes through a softmax; the categorical
-    log loss is minimised by exact backpropagation through time (the lecture, "BPTT").
+    The hidden state after a sequence's own last step, or what `pooling` makes of its states, goes
+    through a softmax; the categorical log loss is minimised by exact backpropagation through time
+    (the lecture, "BPTT"). Where y is rows of 0 and 1, several labels at once, each label has a
+    logistic output and the binary log loss, summed over labels.
 
     Parameters
     ----------
     <parameters>
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, 1 where a dict does not name it; "balanced" weighs them so that all
+        count the same: (sum of weights) / (n_classes * sum of the class's weights).
+    pooling : {"last", "mean", "max"}, default="last"
+        What the output reads: the hidden state after a sequence's last step, the mean of its
+        hidden states, or the largest value of each unit.
 
     Attributes
     ----------
     classes_ : (n_classes,) ndarray
-        The classes, sorted.
+        The classes, sorted; for several labels at once their numbers.
     <attributes>
 
     See Also
@@ -95,56 +306,54 @@ class RNNClassifier(_SoftmaxRNN):
     array(['low', 'low', 'high', 'high'], dtype='<U4')
     """
 
-    _readout = "last"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS | {
+        "pooling": POOLING_CONSTRAINT
+    }
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable class of each sequence.
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = 64,
+        *,
+        class_weight: dict[Any, float] | str | None = None,
+        pooling: str = "last",
+        **parameters: Unpack[Parameters],
+    ) -> None:
+        super().__init__(hidden_layer_sizes, **parameters)
+        self.class_weight = class_weight
+        self.pooling = pooling
 
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-
-        Returns
-        -------
-        y : (n,) ndarray of classes
-        """
-        return self._classes_of(X)[0]
-
-    def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Return the probability of each class, told after each sequence's last step.
-
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-
-        Returns
-        -------
-        p : (n, n_classes) ndarray, columns in the order of `classes_`
-        """
-        return self._outputs(X)[0]
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
-        """Return the logarithm of `predict_proba`, (n, n_classes)."""
-        with np.errstate(divide="ignore"):
-            logarithm: NDArray[np.floating] = np.log(self.predict_proba(X))
-        return logarithm
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
-@documented
-class RNNSequenceClassifier(_SoftmaxRNN):
+@documented(BaseRNN.__init__)
+class RNNSequenceClassifier(TargetPerStep, _Classifier, auto_wrap_output_keys=None):
     """Recurrent network that tells a class at each step of a sequence.
 
     The hidden state of every step goes through a softmax, as in the lecture; the categorical log
-    loss, summed over steps, is minimised by exact backpropagation through time.
+    loss, summed over steps, is minimised by exact backpropagation through time. Where y has rows of
+    0 and 1 at each step, several labels at once, each label has a logistic output.
+
+    Where y is one class for each sequence, it is taught at each of its steps, and predicted after
+    the last one (target replication, Lipton, Kale, Elkan & Wetzel 2016).
 
     Parameters
     ----------
     <parameters>
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, 1 where a dict does not name it; "balanced" weighs them so that all
+        count the same: (sum of weights) / (n_classes * sum of the class's weights), over labelled
+        steps.
+    missing_label : int, float, str or None, default=None
+        A step with this label is unlabelled: it has no loss and does not count in `score`. It may
+        be NaN.
 
     Attributes
     ----------
     classes_ : (n_classes,) ndarray
-        The classes, sorted.
+        The classes, sorted; for several labels at once their numbers.
     <attributes>
 
     See Also
@@ -165,33 +374,18 @@ class RNNSequenceClassifier(_SoftmaxRNN):
     True
     """
 
-    _readout = "every"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS | {
+        "missing_label": [int, float, str, np.integer, np.floating, None]
+    }
 
-    def predict(self, X: Any) -> Any:
-        """Return the most probable class of each step.
-
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-
-        Returns
-        -------
-        y : (n, T) ndarray for an array X; for ragged X a 1-D object array of (T_i,) ndarrays
-        """
-        classes, sequences = self._classes_of(X)
-        return steps_like(sequences, classes)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class at each step.
-
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-
-        Returns
-        -------
-        p : (n, T, n_classes) ndarray for an array X; for ragged X a 1-D object array of
-            (T_i, n_classes) ndarrays; columns in the order of `classes_`
-        """
-        output, sequences = self._outputs(X)
-        return steps_like(sequences, output)
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = 64,
+        *,
+        class_weight: dict[Any, float] | str | None = None,
+        missing_label: float | str | None = None,
+        **parameters: Unpack[Parameters],
+    ) -> None:
+        super().__init__(hidden_layer_sizes, **parameters)
+        self.class_weight = class_weight
+        self.missing_label = missing_label

@@ -1,36 +1,117 @@
-"""Regressors: real targets for each sequence, or for each step."""
+"""Regressors: numbers for each sequence, or for each step."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils import Tags
 
-from cbptt.estimators._base import BaseRNN, documented, steps_like
-from cbptt.losses import flatten_targets, flatten_weights
+from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
+from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
+from cbptt.estimators._targets import POOLING_CONSTRAINT, TargetPerSequence, TargetPerStep
+from cbptt.losses import spell_place
+from cbptt.results import Shard
 from cbptt.sequences import Sequences
 
 
-class _LinearRNN(RegressorMixin, BaseRNN):  # type: ignore[misc]
-    _output_activation = "identity"
-    _loss = "squared_error"
+class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
+    """A linear output, and half the squared error."""
 
-    def _encode(self, y: Any, sequences: Sequences) -> tuple[NDArray[Any], int, dict[str, Any]]:
-        flat = flatten_targets(y, sequences, self._readout, name="y", caller=type(self).__name__)
-        if flat.ndim == 2 and flat.shape[1] == 1:
-            flat = column_or_1d(flat, warn=self._readout == "last")
+    _flat_targets: bool
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._of_targets = ("_flat_targets", "n_outputs_", *getattr(cls, "_of_places", ()))
+
+    @partial_fit_available  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train one epoch more, on these sequences; begin with the first call.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+
+        Returns
+        -------
+        self : fitted estimator
+        """
+        return self._partial_fit(X, y, sample_weight, {})
+
+    def _read_targets(
+        self, y: Any, sequences: Sequences, sample_weight: Any, known: dict[str, Any]
+    ) -> Labels:
+        name = type(self).__name__
+        flat, learned = self._flatten(y, sequences, known, numeric=True)
         if flat.shape[1:] == (0,):
-            raise ValueError(f"{type(self).__name__} got y with 0 outputs; expected at least one.")
-        return flat, 1 if flat.ndim == 1 else flat.shape[1], {"_flat_targets": flat.ndim == 1}
+            raise ValueError(f"{name} got y with 0 outputs; expected at least one.")
+        weights = self._weigh(sample_weight, sequences, learned)
+        used = (weights != 0) & self._is_labelled(flat)
+        self._check_finite(flat, used, sequences)
+        n_outputs = 1 if flat.ndim == 1 else flat.shape[1]
+        if known and (flat.ndim == 1, n_outputs) != (known["_flat_targets"], known["n_outputs_"]):
+            raise ValueError(
+                f"{name} got y with {n_outputs} outputs; expected {known['n_outputs_']}, as in the "
+                f"first fit."
+            )
+        learned |= {"_flat_targets": flat.ndim == 1, "n_outputs_": n_outputs}
+        weights = np.where(used, weights, 0)
+        return Labels(flat, weights, n_outputs, "identity", "squared_error", learned)
 
-    def _predictions(self, X: Any) -> tuple[NDArray[np.floating], Sequences]:
-        """Return predictions (R,) or (R, K), as y was in fit, in the order of X's flat buffer."""
-        output, sequences = self._outputs(X)
-        return (output[:, 0] if self._flat_targets else output), sequences
+    def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
+        """(R,) whether there is a target: a step whose numbers are all NaN has none."""
+        if self._readout != "every" or flat.dtype.kind != "f":
+            return np.ones(len(flat), np.bool_)
+        return np.asarray(~np.isnan(flat).reshape(len(flat), -1).all(axis=1))
+
+    def _check_finite(
+        self, flat: NDArray[Any], used: NDArray[np.bool_], sequences: Sequences
+    ) -> None:
+        if flat.dtype.kind != "f":
+            return
+        bad = used & ~np.isfinite(flat).reshape(len(flat), -1).all(axis=1)
+        if bad.any():
+            first = int(np.argmax(bad))
+            place = spell_place(first, sequences, self._readout)
+            raise ValueError(
+                f"{type(self).__name__} got y{place} = {flat[first]}; targets must be finite. "
+                f"Input y contains NaN or infinity."
+            )
+
+    def _score_outputs(
+        self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
+    ) -> float:
+        told = self._told(np.arange(len(outputs)), shard.sequences, learned)
+        outputs, targets, weights = (
+            part[told] for part in (outputs, shard.targets.values, shard.targets.weights)
+        )
+        used = weights != 0
+        return float(r2_score(targets[used], outputs[used], sample_weight=weights[used]))
+
+    # ---- predict ------------------------------------------------------------------------------
+
+    def _numbers(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+        """(R,) or (R, K) predictions, as y was in fit."""
+        return outputs[:, 0] if self._flat_targets else outputs
+
+    def predict(self, X: Any) -> Any:
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+
+        Returns
+        -------
+        y : (n,) ndarray, (n, K) where y had K numbers each; or one for each step, (n, T) or
+            (n, T, K) for an array X, and for ragged X a 1-D object array of (T_i,) or (T_i, K)
+        """
+        outputs, sequences = self._outputs(X)
+        return self._shape(self._numbers(outputs), sequences)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R^2 over all targets, averaged over outputs.
@@ -38,29 +119,42 @@ class _LinearRNN(RegressorMixin, BaseRNN):  # type: ignore[misc]
         Parameters
         ----------
         X : sequences, in any form that `fit` takes
-        y : targets, one per sequence or one per step, as in `fit`
+        y : targets, as in `fit`
         sample_weight : (n,) per sequence, or one per target, default 1
             Where it is 0 the target is not read.
         """
-        predictions, sequences = self._predictions(X)
-        name, readout = type(self).__name__, self._readout
-        true = flatten_targets(y, sequences, readout, name="y", caller=name)
-        weights = flatten_weights(sample_weight, sequences, readout, caller=name)
-        self.network_.check_targets(true, weights, sequences, name="y", caller=name)
-        used = weights != 0
-        return float(r2_score(true[used], predictions[used], sample_weight=weights[used]))
+        outputs, sequences = self._outputs(X)
+        flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=True)
+        weights = self._told(
+            self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
+        )
+        true = self._told(flat, sequences, vars(self))
+        told = self._told(self._numbers(outputs), sequences, vars(self))
+        if true.shape != told.shape:
+            raise ValueError(
+                f"{type(self).__name__} got y with targets of shape {true.shape[1:]}; expected "
+                f"{told.shape[1:]}, as in fit."
+            )
+        used = (weights != 0) & self._is_labelled(true)
+        self._check_used(used)
+        self._check_finite(true, used, sequences)
+        return float(r2_score(true[used], told[used], sample_weight=weights[used]))
 
 
-@documented
-class RNNRegressor(_LinearRNN):
+@documented(BaseRNN.__init__)
+class RNNRegressor(TargetPerSequence, _Regressor):
     """Recurrent network that predicts numbers for a sequence.
 
-    The hidden state after a sequence's own last step goes through a linear map; half the squared
-    error is minimised by exact backpropagation through time (the lecture, "BPTT").
+    The hidden state after a sequence's own last step, or what `pooling` makes of its states, goes
+    through a linear map; half the squared error is minimised by exact backpropagation through time
+    (the lecture, "BPTT").
 
     Parameters
     ----------
     <parameters>
+    pooling : {"last", "mean", "max"}, default="last"
+        What the output reads: the hidden state after a sequence's last step, the mean of its
+        hidden states, or the largest value of each unit.
 
     Attributes
     ----------
@@ -84,28 +178,36 @@ class RNNRegressor(_LinearRNN):
     True
     """
 
-    _readout = "last"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS | {
+        "pooling": POOLING_CONSTRAINT
+    }
 
-    def predict(self, X: Any) -> NDArray[np.floating]:
-        """Predict the targets of each sequence.
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = 64,
+        *,
+        pooling: str = "last",
+        **parameters: Unpack[Parameters],
+    ) -> None:
+        super().__init__(hidden_layer_sizes, **parameters)
+        self.pooling = pooling
 
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-
-        Returns
-        -------
-        y : (n,) or (n, n_outputs) ndarray, as y was in `fit`
-        """
-        return self._predictions(X)[0]
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
-@documented
-class RNNSequenceRegressor(_LinearRNN):
+@documented(BaseRNN.__init__)
+class RNNSequenceRegressor(TargetPerStep, _Regressor, auto_wrap_output_keys=None):
     """Recurrent network that predicts numbers at each step of a sequence.
 
     The hidden state of every step goes through a linear map, as in the lecture; half the squared
-    error, summed over steps, is minimised by exact backpropagation through time.
+    error, summed over steps, is minimised by exact backpropagation through time. A step whose
+    target is NaN, in all of its numbers, is unlabelled: it has no loss.
+
+    Where y is one number for each sequence, it is taught at each of its steps, and predicted after
+    the last one (target replication, Lipton, Kale, Elkan & Wetzel 2016).
 
     Parameters
     ----------
@@ -134,19 +236,5 @@ class RNNSequenceRegressor(_LinearRNN):
     True
     """
 
-    _readout = "every"
-
-    def predict(self, X: Any) -> Any:
-        """Predict the targets of each step.
-
-        Parameters
-        ----------
-        X : sequences, in any form that `fit` takes
-
-        Returns
-        -------
-        y : (n, T) or (n, T, n_outputs) ndarray for an array X; for ragged X a 1-D object array of
-            (T_i,) or (T_i, n_outputs) ndarrays
-        """
-        predictions, sequences = self._predictions(X)
-        return steps_like(sequences, predictions)
+    def __init__(self, hidden_layer_sizes: Any = 64, **parameters: Unpack[Parameters]) -> None:
+        super().__init__(hidden_layer_sizes, **parameters)

@@ -1,0 +1,235 @@
+"""The epochs of a fit: the learning rate of each, when to stop, and which weights to keep."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from cbptt.network import RNN
+from cbptt.training import Descent, Epoch, Trainer, minimise
+
+LOWEST_RATE = 1e-6  # below it learning_rate="adaptive" gives up, as in MLPClassifier
+
+
+@dataclass
+class Schedule:
+    """The learning rate of each epoch.
+
+    Parameters
+    ----------
+    kind : {"constant", "invscaling", "adaptive", "cosine"}
+    first : the rate to begin with.
+    power : exponent of "invscaling".
+    n_epochs : where "cosine" ends.
+    """
+
+    kind: str
+    first: float
+    power: float
+    n_epochs: int
+    lowered: float = 1.0
+
+    def rate(self, epoch: int, n_seen: int) -> float:
+        """Return the rate of an epoch, counted from 0, after so many sequences."""
+        if self.kind == "invscaling":
+            return float(self.first / (n_seen + 1) ** self.power)
+        if self.kind == "cosine":
+            return self.first * (1 + math.cos(math.pi * min(1, epoch / self.n_epochs))) / 2
+        return self.first * self.lowered
+
+    def lower(self) -> bool:
+        """Go on with a fifth of the rate, if training may; the answer is whether it may."""
+        if self.kind != "adaptive" or self.first * self.lowered <= LOWEST_RATE:
+            return False
+        self.lowered /= 5
+        return True
+
+
+@dataclass
+class History:
+    """What the epochs gave; an estimator that is trained further goes on with its own."""
+
+    losses: list[float] = field(default_factory=list)
+    grad_norms: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    n_steps: int = 0
+    n_clipped: int = 0
+
+
+@dataclass
+class Fitting:
+    """Runs the epochs of one fit.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    schedule : Schedule
+    history : History
+        Is added to.
+    n_before : epochs that the schedule takes for done.
+    n_seen : sequences seen before.
+    tol, n_iter_no_change : when the loss, or with early_stopping the score, has stopped improving.
+    early_stopping : whether the score on held-out sequences decides, and on the weights too.
+    validate : returns loss and score on held-out sequences; or None.
+    report : is told of the end of each epoch, returns whether to stop; or None.
+    verbose : whether to print.
+    """
+
+    trainer: Trainer
+    schedule: Schedule
+    history: History
+    n_before: int
+    n_seen: int
+    tol: float
+    n_iter_no_change: int
+    early_stopping: bool
+    validate: Callable[[], tuple[float, float]] | None
+    report: Callable[[int], bool] | None
+    verbose: bool
+    n_iter: int = field(default=0, init=False)
+    best_loss: float = field(default=np.inf, init=False)
+    best_score: float = field(default=-np.inf, init=False)
+
+    def __post_init__(self) -> None:
+        self._n_without_progress = 0
+        self._best_theta = self.network.theta.copy()
+
+    @property
+    def network(self) -> RNN:
+        """What is trained."""
+        return self.trainer.network
+
+    def epochs(self, max_iter: int) -> None:
+        """Train by mini-batches, for at most so many epochs."""
+        try:
+            while self.n_iter < max_iter:
+                if self._epoch():
+                    break
+            else:
+                _warn(
+                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
+                    f"optimization hasn't converged yet."
+                )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=_USER)
+        self._keep_best()
+
+    def one_epoch(self) -> None:
+        """Train by mini-batches for one epoch, whatever comes of it."""
+        self._epoch()
+        self._keep_best()
+
+    def descend(self, max_iter: int, max_fun: int) -> None:
+        """Train on all sequences at once, by L-BFGS."""
+        try:
+            end = minimise(
+                self.trainer,
+                max_iter=max_iter,
+                max_fun=max_fun,
+                tol=self.tol,
+                after=lambda epoch: self._after(epoch, self.network.theta.copy(), descent=True),
+            )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=_USER)
+            end = Descent(True, "")
+        if not end.converged:
+            _warn(
+                f"lbfgs stopped after {self.n_iter} iterations without converging: {end.message} "
+                f"Increase max_iter or max_fun, or scale X."
+            )
+        self._keep_best()
+
+    def _epoch(self) -> bool:
+        theta = self.network.theta.copy()
+        return self._after(self.trainer.epoch(self._rate()), theta)
+
+    def _rate(self) -> float:
+        return self.schedule.rate(self.n_before + self.n_iter, self.n_seen)
+
+    def _after(self, epoch: Epoch, theta: NDArray[np.floating], *, descent: bool = False) -> bool:
+        """Take an epoch down and decide whether to stop.
+
+        theta : the weights that the loss of the epoch belongs to.
+        descent : L-BFGS itself decides, unless there are held-out sequences to ask.
+        """
+        history = self.history
+        self.n_iter += 1
+        self.n_seen += len(self.trainer.sequences)
+        history.losses.append(epoch.loss)
+        history.grad_norms.append(epoch.grad_norm)
+        history.n_steps += epoch.n_steps
+        history.n_clipped += epoch.n_clipped
+        if not epoch.finite:
+            self._restore()
+            _warn(
+                f"Training stopped in iteration {self.n_iter}: the loss, its gradient or a weight "
+                f"is no longer finite. The best weights until then are restored. Scale X, or "
+                f"lower learning_rate_init or max_grad_norm."
+            )
+            return True
+        if self.verbose:
+            print(f"Iteration {self.n_iter}, loss = {epoch.loss:.8f}")
+        if self.validate is not None:
+            loss, score = self.validate()
+            history.validation_losses.append(loss)
+            history.validation_scores.append(score)
+            if self.verbose:
+                print(f"Validation score: {score:f}")
+        self._judge(epoch.loss, theta)
+        stopped = self.report is not None and self.report(self.n_iter)
+        if descent and not self.early_stopping:
+            return stopped
+        return stopped or self._has_converged()
+
+    def _judge(self, loss: float, theta: NDArray[np.floating]) -> None:
+        """Count the epochs without progress, and remember the best weights."""
+        if self.early_stopping:
+            score = self.history.validation_scores[-1]
+            progress = score >= self.best_score + self.tol
+            if score > self.best_score:
+                self.best_score, self._best_theta = score, self.network.theta.copy()
+        else:
+            progress = loss <= self.best_loss - self.tol
+            if loss < self.best_loss:
+                self._best_theta = theta
+        self.best_loss = min(self.best_loss, loss)
+        self._n_without_progress = 0 if progress else self._n_without_progress + 1
+
+    def _has_converged(self) -> bool:
+        if self._n_without_progress <= self.n_iter_no_change:
+            return False
+        what = "Validation score" if self.early_stopping else "Training loss"
+        why = (
+            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} "
+            f"consecutive epochs."
+        )
+        if self.schedule.lower():
+            self._n_without_progress = 0
+            if self.verbose:
+                print(f"{why} Setting learning rate to {self._rate():f}")
+            return False
+        if self.verbose:
+            print(f"{why} Stopping.")
+        return True
+
+    def _keep_best(self) -> None:
+        """Leave the best weights behind where that is asked for, or the last cannot be used."""
+        if self.early_stopping or not np.isfinite(self.network.theta).all():
+            self._restore()
+
+    def _restore(self) -> None:
+        self.network.theta = self._best_theta
+
+
+_USER = 6  # frames between a warning here and the caller of fit
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, ConvergenceWarning, stacklevel=_USER)

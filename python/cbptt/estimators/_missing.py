@@ -1,0 +1,29 @@
+"""Missing values: the mean of the variable in their place, and inputs that tell where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt.sequences import Sequences
+
+
+def mean_of_steps(sequences: Sequences) -> NDArray[np.float64]:
+    """(D,) the mean of each variable over the steps that have it; 0 for one that no step has."""
+    there = ~np.isnan(sequences.values)
+    sums = np.where(there, sequences.values, 0).sum(axis=0, dtype=np.float64)
+    return np.asarray(sums / np.maximum(there.sum(axis=0), 1))
+
+
+def indicate(sequences: Sequences, fill: NDArray[np.float64] | None) -> Sequences:
+    """Put `fill` (D,) in the place of NaN, and add D variables that are 1 there and 0 elsewhere.
+
+    Without `fill` the sequences stay as they are.
+    """
+    if fill is None:
+        return sequences
+    missing = np.isnan(sequences.values)
+    filled = np.where(missing, fill, sequences.values)
+    return replace(sequences, values=np.hstack([filled, missing], dtype=sequences.values.dtype))

@@ -1,0 +1,237 @@
+"""The parameters that every estimator has: their constraints, their texts, their signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from numbers import Integral, Real
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from cbptt.losses import ACTIVATIONS
+from cbptt.parameters import INITIALISATIONS
+
+SOLVERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs")
+SCHEDULES = ("constant", "invscaling", "adaptive", "cosine")
+
+_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_SHARE = Interval(Real, 0, 1, closed="left")
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": [_AT_LEAST_1, "array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "solver": [StrOptions(set(SOLVERS))],
+    "alpha": [_NOT_NEGATIVE],
+    "batch_size": [StrOptions({"auto"}), _AT_LEAST_1],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
+    "learning_rate_init": [_POSITIVE],
+    "power_t": [_NOT_NEGATIVE],
+    "max_iter": [_AT_LEAST_1],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [_NOT_NEGATIVE],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "beta_1": [_SHARE],
+    "beta_2": [_SHARE],
+    "epsilon": [_POSITIVE],
+    "rho": [_SHARE],
+    "n_iter_no_change": [_AT_LEAST_1],
+    "max_fun": [_AT_LEAST_1],
+    "max_grad_norm": [_POSITIVE, None],
+    "dropout": [_SHARE],
+    "recurrent_dropout": [_SHARE],
+    "learn_initial_state": ["boolean"],
+    "init": [StrOptions(set(INITIALISATIONS))],
+    "missing": [StrOptions({"error", "mask"})],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "n_jobs": [_AT_LEAST_1, Interval(Integral, None, -1, closed="right"), None],
+}
+
+
+class Parameters(TypedDict, total=False):
+    """The types of the parameters but the first, for those who write a call."""
+
+    activation: str
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    rho: float
+    n_iter_no_change: int
+    max_fun: int
+    max_grad_norm: float | None
+    dropout: float
+    recurrent_dropout: float
+    learn_initial_state: bool
+    init: str
+    missing: str
+    dtype: str
+    n_jobs: int | None
+
+
+# The texts, for the class docstrings.
+_PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
+        Number of hidden units, the lecture's M.
+    activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
+        Hidden activation.
+    solver : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs"}, default="adam"
+        Adam (Kingma & Ba 2015), the same with decoupled weight decay (Loshchilov & Hutter 2019),
+        stochastic gradient descent with momentum, RMSprop (Tieleman & Hinton 2012), AdaGrad (Duchi,
+        Hazan & Singer 2011); or L-BFGS (Byrd, Lu, Nocedal & Zhu 1995), which takes all sequences at
+        once, in double precision, draws nothing and has no learning rate: for small data.
+    alpha : float, default=0.0001
+        L2 penalty: each mini-batch minimises (sum of losses + alpha / 2 * squared norm of the
+        weights) / (sum of the targets' weights). Biases are not penalised. With solver="adamw" it
+        is no part of the loss; each step shrinks the weights by learning rate * alpha of
+        themselves.
+    batch_size : int or "auto", default="auto"
+        Sequences per mini-batch; "auto" is min(32, n_sequences). Not for "lbfgs".
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Step size of an epoch: learning_rate_init; learning_rate_init / (t_ + 1) ** power_t, with
+        the number of sequences seen; learning_rate_init, divided by 5 whenever training would
+        stop for tol, until it is 1e-6; or half a cosine, from learning_rate_init to 0 at max_iter.
+        Not for "lbfgs".
+    learning_rate_init : float, default=0.001
+        Step size at the beginning.
+    power_t : float, default=0.5
+        Exponent of learning_rate="invscaling".
+    max_iter : int, default=200
+        Largest number of epochs, or of iterations of "lbfgs".
+    shuffle : bool, default=True
+        Draw a new order of the sequences in each epoch.
+    random_state : int, RandomState or None, default=None
+        Source of the starting values, the orders, what is dropped and what is held out; an int
+        gives the same bits every time, whatever the number of threads.
+    tol : float, default=1e-4
+        Training stops when the loss (with early_stopping the validation score) has not improved
+        by at least tol for more than n_iter_no_change epochs; "lbfgs" where no entry of the
+        gradient is larger.
+    verbose : bool or int, default=False
+        Print the loss of each epoch.
+    warm_start : bool, default=False
+        Let `fit` begin with the weights of the fit before, rather than anew.
+    momentum : float in [0, 1], default=0.9
+        Momentum of solver="sgd".
+    nesterovs_momentum : bool, default=True
+        Nesterov's form of it, for solver="sgd".
+    early_stopping : bool, default=False
+        Stop when the score on held-out sequences ceases to improve, and restore the weights of
+        the best one: validation_data where `fit` is given it, else a share of the sequences.
+    validation_fraction : float in (0, 1), default=0.1
+        That share. Where there is one label per sequence it is drawn from each class alike, if
+        there are enough.
+    beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
+        Decay of the first and second moment, for "adam" and "adamw".
+    epsilon : float, default=1e-8
+        Keeps the step finite, for all solvers but "sgd" and "lbfgs".
+    rho : float in [0, 1), default=0.9
+        Decay of the mean square of the gradient, for "rmsprop".
+    n_iter_no_change : int, default=10
+        See tol.
+    max_fun : int, default=15000
+        Most evaluations of the loss, for "lbfgs".
+    max_grad_norm : float or None, default=1.0
+        Gradients of larger Euclidean norm are scaled down to it (Pascanu, Mikolov & Bengio 2013);
+        None never clips. Not for "lbfgs".
+    dropout, recurrent_dropout : float in [0, 1), default=0.0
+        Share of the inputs, and of the hidden states on their way to the next step, that are
+        dropped in training: others for each sequence and epoch, the same at all of its steps (Gal
+        & Ghahramani 2016). Not for "lbfgs".
+    learn_initial_state : bool, default=False
+        Learn the hidden state before the first step, else it is 0.
+    init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
+        Starting values: orthogonal recurrent and Glorot input weights; PyTorch's uniform ones; or
+        the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.
+    missing : {"error", "mask"}, default="error"
+        What NaN in X is: an error; or a missing value, which becomes the variable's mean over the
+        steps of `fit` (0 after scaling), while the network gets one more input for each variable,
+        1 where it is missing and 0 elsewhere.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of training and prediction; "auto" is float32 where all of X is, else float64.
+    n_jobs : int or None, default=None
+        Threads that share out the sequences of a mini-batch, and of a prediction. None is 1, unless
+        in a `joblib.parallel_config` context; -1 is all processors. Never more than
+        OMP_NUM_THREADS, where that is set, as joblib does in its processes, and 1 in its threads.
+        Small mini-batches are left to one thread. Results are the same bits for any number."""
+_ATTRIBUTES = """network_ : RNN
+        The fitted network; its `parameters` are the weights by name.
+    coefs_, recurrent_coefs_, intercepts_ : lists of ndarrays
+        The same in the layout of MLPClassifier, the transposes: [W0' (D, M), W1' (M, K)],
+        [W11' (M, M)] and [b0 (M,), b1 (K,)].
+    n_features_in_ : int
+        Number of variables D of a step; for two-dimensional X its number of columns.
+    feature_names_in_ : (n_features_in_,) ndarray of str
+        Names of the columns, where X was a data frame that has them.
+    n_outputs_ : int
+        Number of outputs K.
+    n_layers_ : int
+        3: inputs, hidden units, outputs.
+    out_activation_ : str
+        The output function.
+    n_iter_ : int
+        Epochs run, or iterations of "lbfgs"; those of all calls of `partial_fit`.
+    t_ : int
+        Sequences seen: n_iter_ times their number.
+    loss_ : float
+        Loss of the last epoch: the mean over targets, penalty included.
+    best_loss_ : float or None
+        Smallest loss of an epoch; None with early_stopping.
+    loss_curve_ : list of floats
+        Loss of each epoch.
+    grad_norm_curve_ : list of floats
+        Mean norm of the gradients of each epoch, before clipping.
+    clip_rate_ : float
+        Share of the mini-batches whose gradient was clipped.
+    validation_loss_curve_, validation_scores_ : lists of floats, or None
+        Loss, without penalty, and score on the held-out sequences after each epoch; None where
+        there are none.
+    best_validation_score_ : float or None
+        The largest of these scores."""
+
+Estimator = TypeVar("Estimator", bound=type)
+
+
+def documented(base: Callable[..., None]) -> Callable[[Estimator], Estimator]:
+    """Decorator that writes what all share into the docstring and the signature of a class.
+
+    scikit-learn, and help, read the parameters from the signature of __init__. So a class spells
+    its own, and hands the others, ``**parameters``, on to the __init__ of its base.
+    """
+
+    def complete(cls: Estimator) -> Estimator:
+        assert cls.__doc__ is not None
+        cls.__doc__ = cls.__doc__.replace("<parameters>", _PARAMETERS).replace(
+            "<attributes>", _ATTRIBUTES
+        )
+        init: Any = cls.__init__  # type: ignore[misc]
+        own = signature(init)
+        parameters = dict(signature(base).parameters)
+        parameters |= {n: p for n, p in own.parameters.items() if p.kind is not p.VAR_KEYWORD}
+        init.__signature__ = own.replace(parameters=list(parameters.values()))
+        return cls
+
+    return complete

@@ -39,6 +39,13 @@ def with_odd(value: Any) -> list[Any]:
     return [[0, 0, 1], [1, value], [0, 1, 0, 1]]
 
 
+def half_a_row(value: Any) -> list[Any]:
+    """Two numbers for each step, with the value as the second one at step 1 of the item 1."""
+    rows = [np.zeros((T, 2)) for T in LENGTHS]
+    rows[1][1, 1] = value
+    return rows
+
+
 def rows_of(n: int, value: Any = 0.0) -> list[Any]:
     """A row of n values for each step."""
     return [np.full((T, n), value) for T in LENGTHS]
@@ -230,7 +237,7 @@ BAD_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("a dict", {}, TypeError, "y of type dict", PER_SEQUENCE),
     ("sparse", sparse.csr_array([[1], [0], [1]]), TypeError, "y as a sparse", r"its \.toarray\(\)"),
     ("masked", np.ma.array([0, 1, 1]), TypeError, "y as a masked", "its mask would be lost"),
-    ("two columns", np.eye(3, 2, dtype=int), ValueError, r"y .* \(2,\)", PER_SEQUENCE),
+    ("two columns", np.eye(3, 2, dtype=int) + 1, ValueError, "rows of 2 values", "one label each"),
     ("NaN", [0, 1, np.nan], ValueError, r"y\[2\]", "NaN|finite"),
     ("inf", [0, 1, np.inf], ValueError, r"y\[2\]", "infinite|finite"),
     ("continuous", [0.1, 0.2, 0.7], ValueError, "continuous", "discrete classes"),
@@ -264,9 +271,8 @@ BAD_STEP_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("nothing", None, ValueError, "y is None", "one target per step"),
     ("too few", STEP_LABELS[:2], ValueError, "y with 2 sequences, but X has 3", PER_STEP),
     ("a step too few", TOO_SHORT, ValueError, HAS_1_STEP, PER_STEP),
-    ("per sequence", LABELS, TypeError, r"y\[0\] of type int", PER_STEP),
-    ("flat", np.zeros(9, int), ValueError, r"y .* shape \(9,\)", "expected a list"),
-    ("two columns", rows_of(2, 0), ValueError, r"y .* \(2,\)", "expected one label per step"),
+    ("flat", np.zeros(9, int), ValueError, "9 targets in y for 3 sequences", PER_SEQUENCE),
+    ("two columns", rows_of(2, 2), ValueError, "rows of 2 values", "one label each"),
     ("NaN", with_odd(np.nan), ValueError, at_step_1_of_1("y"), "finite|NaN"),
     ("continuous", with_odd(0.5), ValueError, "continuous", "discrete classes"),
     ("a gap", [["a", None, "b"], *TEXTS[1:]], ValueError, r"y\[0\] of dtype object", ONE_KIND),
@@ -281,8 +287,7 @@ BAD_STEP_NUMBERS: list[tuple[str, Any, Any, str, str]] = [
     ("nothing", None, ValueError, "y is None", "one target per step"),
     ("too many", [*STEP_LABELS, [1]], ValueError, "y with 4 sequences, but X has 3", PER_STEP),
     ("a step too many", TOO_LONG, ValueError, HAS_3_STEPS, PER_STEP),
-    ("per sequence", LABELS, TypeError, r"y\[0\] of type int", PER_STEP),
-    ("NaN", with_odd(np.nan), ValueError, at_step_1_of_1("y"), "finite"),
+    ("half a row", half_a_row(np.nan), ValueError, at_step_1_of_1("y"), "finite"),
     ("inf", with_odd(np.inf), ValueError, at_step_1_of_1("y"), "finite"),
     ("text", TEXTS, TypeError, "y of dtype <U1", NUMBERS),
     ("no column", rows_of(0), ValueError, "y with 0 outputs", PER_STEP),
@@ -349,7 +354,7 @@ def test_targets_too_large_for_the_precision_are_refused(
         (RNNSequenceRegressor, None, TypeError, "y of type NoneType", "expected a list"),
         (
             RNNSequenceRegressor,
-            with_odd(np.nan),
+            with_odd(np.inf),
             ValueError,
             at_step_1_of_1("y"),
             "finite",
@@ -395,12 +400,23 @@ BAD_PARAMETERS: list[tuple[str, Any, str]] = [
     ("hidden_layer_sizes", True, ONE_LAYER),
     ("hidden_layer_sizes", [[1], [1, 2]], ONE_LAYER),
     ("activation", "sine", r"a str among \{.*'tanh'.*\}"),
-    ("solver", "lbfgs", r"a str among \{.*'adam'.*\}"),
+    ("solver", "newton", r"a str among \{.*'adam'.*\}"),
     ("alpha", -1, r"a float in the range \[0\.0, inf\)"),
     ("alpha", np.nan, r"a float in the range \[0\.0, inf\)"),
     ("batch_size", 0, r"a str among \{'auto'\} or an int in the range \[1, inf\)"),
     ("batch_size", 1.5, r"a str among \{'auto'\} or an int in the range \[1, inf\)"),
     ("batch_size", "all", r"a str among \{'auto'\} or an int in the range \[1, inf\)"),
+    ("learning_rate", "linear", r"a str among \{.*'cosine'.*\}"),
+    ("power_t", -1, r"a float in the range \[0\.0, inf\)"),
+    ("warm_start", "yes", "an instance of 'bool'"),
+    ("early_stopping", 1.5, "an instance of 'bool'"),
+    ("validation_fraction", 1.0, r"a float in the range \(0\.0, 1\.0\)"),
+    ("rho", 1.0, r"a float in the range \[0\.0, 1\.0\)"),
+    ("max_fun", 0, r"an int in the range \[1, inf\)"),
+    ("dropout", 1.0, r"a float in the range \[0\.0, 1\.0\)"),
+    ("recurrent_dropout", -0.5, r"a float in the range \[0\.0, 1\.0\)"),
+    ("learn_initial_state", "yes", "an instance of 'bool'"),
+    ("missing", "mean", r"a str among \{.*'mask'.*\}"),
     ("learning_rate_init", -1, r"a float in the range \(0\.0, inf\)"),
     ("learning_rate_init", 0, r"a float in the range \(0\.0, inf\)"),
     ("learning_rate_init", np.inf, r"a float in the range \(0\.0, inf\)"),
@@ -441,8 +457,29 @@ def test_bad_parameters_are_refused(
     assert_refused(lambda: model.fit(sequences(), targets_for(estimator)), ValueError, *told)
 
 
+OWN_PARAMETERS: list[tuple[type, str, Any, str]] = [
+    (RNNClassifier, "pooling", "sum", r"a str among \{.*'mean'.*\}"),
+    (RNNRegressor, "pooling", None, r"a str among \{.*'mean'.*\}"),
+    (RNNClassifier, "class_weight", "equal", r"'dict', a str among \{'balanced'\}"),
+    (RNNSequenceClassifier, "class_weight", 2.0, r"'dict', a str among \{'balanced'\}"),
+    (RNNSequenceClassifier, "missing_label", [0], "an instance of 'int'"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name", "value", "expectation"), OWN_PARAMETERS)
+def test_bad_parameters_of_one_estimator_are_refused(
+    estimator: type, name: str, value: Any, expectation: str
+) -> None:
+    model = estimator(**{name: value})
+    told = estimator.__name__, f"{name}(=|' parameter)", re.escape(repr(value)), expectation
+    assert_refused(lambda: model.fit(sequences(), targets_for(estimator)), ValueError, *told)
+
+
 def test_every_parameter_has_a_bad_value_in_the_table() -> None:
-    assert {name for name, _, _ in BAD_PARAMETERS} == set(RNNClassifier().get_params())
+    shared = {name for name, _, _ in BAD_PARAMETERS}
+    for estimator in ESTIMATORS:
+        own = {name for one, name, _, _ in OWN_PARAMETERS if one is estimator}
+        assert shared | own == set(estimator().get_params())
 
 
 # ---- RNN ----------------------------------------------------------------------------------------
@@ -462,7 +499,7 @@ BAD_NETWORKS: list[tuple[dict[str, Any], Any, str, str]] = [
     ({"output_activation": "max"}, ValueError, "output_activation='max'", "'softmax'"),
     ({"loss": "hinge"}, ValueError, "loss='hinge'", r"one of \('squared_error', 'log_loss'\)"),
     ({"loss": "log_loss"}, ValueError, "output_activation='identity'", "'softmax', 'logistic'"),
-    ({"readout": "mean"}, ValueError, "readout='mean'", r"one of \('every', 'last'\)"),
+    ({"readout": "sum"}, ValueError, "readout='sum'", r"one of \('every', 'last', 'mean', 'max'\)"),
     ({"init": "zeros"}, ValueError, "init='zeros'", "'orthogonal'"),
     ({"dtype": "int8"}, ValueError, "dtype='int8'", EITHER_FLOAT),
     ({"dtype": "half"}, ValueError, "dtype='half'", EITHER_FLOAT),

@@ -102,19 +102,7 @@ def assert_same_sequences(actual, expected):
 # ---- PerTimestep: the transformer of the stacked steps ------------------------------------------
 
 
-NOT_AN_ARRAY = (
-    "a list of lists is a list of sequences here, whose lengths may differ: it comes back as an "
-    "object array of arrays, which the check cannot compare"
-)
-
-
-@parametrize_with_checks(
-    [
-        PerTimestep(StandardScaler()),
-        PerTimestep(PCA(1)),
-    ],
-    expected_failed_checks=lambda estimator: {"check_transformer_data_not_an_array": NOT_AN_ARRAY},
-)
+@parametrize_with_checks([PerTimestep(StandardScaler()), PerTimestep(PCA(1))])
 def test_scikit_learns_checks_pass(estimator, check):
     check(estimator)
 

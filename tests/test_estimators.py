@@ -724,7 +724,7 @@ def test_the_docstring_lists_the_parameters_and_what_is_learned(estimator):
 
     assert sorted(names(parameters)) == sorted(model.get_params())
     learned = [name for name in vars(model) if name.endswith("_") and not name.startswith("_")]
-    learned += ["n_features_in_"] * ("n_features_in_" not in learned)
+    learned += ["coefs_", "recurrent_coefs_", "intercepts_", "feature_names_in_"]
     assert sorted(names(attributes)) == sorted(learned)
 
 
@@ -925,11 +925,11 @@ def test_a_fit_that_raises_leaves_the_earlier_one_untouched(estimator, trouble, 
         model.alpha = before["alpha"] = -1
     elif trouble == "memory":
 
-        def fail(self):
+        def fail(self, rate):
             raise MemoryError
 
         monkeypatch.setattr(training.Trainer, "epoch", fail)
-    with pytest.raises(error):  # pytest makes an error of the warning that max_iter was reached
+    with pytest.raises(error):
         model.fit(other, other_y)
 
     assert vars(model).keys() == before.keys()
@@ -1062,10 +1062,10 @@ def test_an_interrupted_fit_warns_and_keeps_what_it_has(estimator, n_whole_epoch
     epochs = iter(range(n_whole_epochs))
     epoch = training.Trainer.epoch
 
-    def interrupted(self):
+    def interrupted(self, *rate):
         if next(epochs, None) is None:
             raise KeyboardInterrupt
-        return epoch(self)
+        return epoch(self, *rate)
 
     monkeypatch.setattr(training.Trainer, "epoch", interrupted)
     model = small(estimator, max_iter=50)
@@ -1085,7 +1085,7 @@ def test_an_interrupted_estimator_can_be_fitted_again(monkeypatch):
     y = targets(RNNRegressor, X)
     model = small(RNNRegressor)
 
-    def interrupted(self):
+    def interrupted(self, rate):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import os
+import sys
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -237,7 +239,7 @@ class BaseRNN(
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None; "
-                f"expected one target per sequence or per step."
+                f"expected one target per {'step' if self._readout == 'every' else 'sequence'}."
             )
 
         sequences, learned = self._read_again(X) if goes_on else self._read_first(X)
@@ -286,6 +288,8 @@ class BaseRNN(
             else:
                 fitting.epochs(self.max_iter)
 
+        for category, message in fitting.complaints:
+            warnings.warn(message, category, stacklevel=_frames_below_caller())
         self.__dict__.pop("feature_names_in_", None)
         for name, value in attributes().items():
             setattr(self, name, value)
@@ -677,6 +681,15 @@ def _used_only(sequences: Sequences, labels: Labels, readout: str) -> tuple[Sequ
 
 def _astype(sequences: Sequences, dtype: Any) -> Sequences:
     return replace(sequences, values=sequences.values.astype(dtype, copy=False))
+
+
+def _frames_below_caller() -> int:
+    """How many frames of the call stack belong to the call of fit or partial_fit."""
+    frame, depth = sys._getframe(1), 1
+    ours = ("cbptt.", CallbackSupportMixin.__module__)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(ours):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 partial_fit_available = available_if(_is_stochastic)

@@ -130,7 +130,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             if bad.any():
                 place = spell_place(int(np.argmax(bad)), sequences, self._readout)
                 raise ValueError(
-                    f"{name} got y{place}: Input y contains NaN or infinity; expected a label."
+                    f"{name} got y{place}: Input y contains NaN or infinity; labels must be finite."
                 )
         check_classification_targets(flat[used])
 
@@ -138,7 +138,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         name = type(self).__name__
         if flat.ndim != 2:
             raise ValueError(f"{name} got y with one label each; expected a row of 0 and 1 each.")
-        if type_of_target(flat[used]) != "multilabel-indicator":
+        if not np.isin(flat[used], (0, 1)).all():
             raise ValueError(
                 f"{name} got y with rows of {flat.shape[1]} values, of type "
                 f"{type_of_target(flat[used])!r}. Unknown label type: expected one label each, or "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -80,6 +79,11 @@ class Fitting:
     validate : returns loss and score on held-out sequences; or None.
     report : is told of the end of each epoch, returns whether to stop; or None.
     verbose : whether to print.
+
+    Attributes
+    ----------
+    n_iter : epochs run.
+    complaints : what the user is to be warned of once the fit is done: categories and messages.
     """
 
     trainer: Trainer
@@ -98,6 +102,7 @@ class Fitting:
     best_score: float = field(default=-np.inf, init=False)
 
     def __post_init__(self) -> None:
+        self.complaints: list[tuple[type[Warning], str]] = []
         self._n_without_progress = 0
         self._best_theta = self.network.theta.copy()
 
@@ -113,17 +118,20 @@ class Fitting:
                 if self._epoch():
                     break
             else:
-                _warn(
+                self._complain(
                     f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
                     f"optimization hasn't converged yet."
                 )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=_USER)
+            self._was_interrupted()
         self._keep_best()
 
     def one_epoch(self) -> None:
         """Train by mini-batches for one epoch, whatever comes of it."""
-        self._epoch()
+        try:
+            self._epoch()
+        except KeyboardInterrupt:
+            self._was_interrupted()
         self._keep_best()
 
     def descend(self, max_iter: int, max_fun: int) -> None:
@@ -137,10 +145,10 @@ class Fitting:
                 after=lambda epoch: self._after(epoch, self.network.theta.copy(), descent=True),
             )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=_USER)
+            self._was_interrupted()
             end = Descent(True, "")
         if not end.converged:
-            _warn(
+            self._complain(
                 f"lbfgs stopped after {self.n_iter} iterations without converging: {end.message} "
                 f"Increase max_iter or max_fun, or scale X."
             )
@@ -168,7 +176,7 @@ class Fitting:
         history.n_clipped += epoch.n_clipped
         if not epoch.finite:
             self._restore()
-            _warn(
+            self._complain(
                 f"Training stopped in iteration {self.n_iter}: the loss, its gradient or a weight "
                 f"is no longer finite. The best weights until then are restored. Scale X, or "
                 f"lower learning_rate_init or max_grad_norm."
@@ -224,12 +232,11 @@ class Fitting:
         if self.early_stopping or not np.isfinite(self.network.theta).all():
             self._restore()
 
+    def _was_interrupted(self) -> None:
+        self.complaints.append((UserWarning, "Training interrupted by user."))
+
+    def _complain(self, message: str) -> None:
+        self.complaints.append((ConvergenceWarning, message))
+
     def _restore(self) -> None:
         self.network.theta = self._best_theta
-
-
-_USER = 6  # frames between a warning here and the caller of fit
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, ConvergenceWarning, stacklevel=_USER)

@@ -12,11 +12,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 import cbptt
-from cbptt import network, reference
+from cbptt import losses, network, reference
 from cbptt.sequences import check_sequences
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
-READOUTS = pytest.mark.parametrize("readout", ["every", "last"])
+READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)
 CLOSE = {"float32": 2e-5, "float64": 1e-12}
 
 # Tiles that are full and tiles that are not; inputs folded in or not; kernels for all products, or
@@ -70,7 +70,7 @@ def lecture(net, X, Y):
     for x, y in zip(X, Y, strict=True):
         y = np.atleast_1d(y)
         target = reference.one_hot(y, net.n_outputs) if net.n_outputs > 1 else y.astype(float)
-        shape = (1, -1) if net.readout == "last" else (len(x), 1, net.n_outputs)
+        shape = (len(x), 1, net.n_outputs) if net.readout == "every" else (1, -1)
         found = reference.bptt(
             {name: view.astype(float) for name, view in net.parameters.items()},
             x[:, None],

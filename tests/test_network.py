@@ -16,6 +16,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import cbptt
 from cbptt import Ragged, losses, reference
 from cbptt.losses import ACTIVATIONS, PAIRS
+from cbptt.parameters import INITIALISATIONS
+from cbptt.results import Dropout
 
 D, M, K = 2, 3, 3
 RAGGED, ONE = (4, 1, 3, 1), (4,)
@@ -464,7 +466,7 @@ def test_a_batch_is_the_sum_of_its_shards(readout, lengths, cut):
     assert_near(sum(shard.gradient for shard in shards), whole.gradient)
 
 
-@READOUTS
+@pytest.mark.parametrize("readout", ["every", "last"])
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=5))
 def test_a_sequence_may_be_continued_from_its_state(readout, lengths):
     problem = wide_problem(readout, [a + b for a, b in lengths])
@@ -478,6 +480,165 @@ def test_a_sequence_may_be_continued_from_its_state(readout, lengths):
         assert_near(after.hidden[i], whole.hidden[i][a:])
         outputs = whole.output[i][a:] if readout == "every" else whole.output[i]
         assert_near(after.output[i], outputs)
+
+
+@READOUTS
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_the_outputs_read_what_the_readout_says_of_the_states(readout, lengths):
+    problem = wide_problem(readout, lengths)
+    net = problem.net
+    run = net.forward(problem.X, problem.h0)
+    weight, bias = net.parameters["weight_ho"], net.parameters["bias_o"]
+    for hidden, output in zip(run.hidden, run.output, strict=True):
+        read = {
+            "every": hidden,
+            "last": hidden[-1],
+            "mean": hidden.mean(axis=0),
+            "max": hidden.max(axis=0),
+        }[readout]
+        assert_near(output, reference.OUTPUTS["softmax"](read @ weight.T + bias))
+
+
+# ---- an initial state that is learned ---------------------------------------------------------
+
+
+@READOUTS
+@pytest.mark.parametrize("products", ["kernels", "blas"])
+def test_the_gradient_of_a_learned_initial_state_is_the_sum_over_the_sequences(
+    readout, products, monkeypatch
+):
+    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
+    problem = make_problem(readout=readout)
+    net = cbptt.RNN(
+        D, M, K, output_activation="softmax", loss="log_loss", readout=readout,
+        learn_initial_state=True, random_state=0,
+    )  # fmt: skip
+    state = np.array([0.3, -0.2, 0.1])
+    net.theta = np.concatenate([problem.net.theta, state])
+    arguments = problem.X, problem.Y, problem.weight
+    assert_array_equal(net.parameters["initial_state"], state)
+
+    everyone = np.tile(state, (len(problem.X), 1))
+    loss, gradients = net.loss_and_gradients(*arguments)
+    expected_loss, expected = problem.net.loss_and_gradients(*arguments, h0=everyone)
+    assert_allclose(loss, expected_loss, rtol=1e-14)
+    assert_allclose(gradients.pop("initial_state"), expected["h0"].sum(axis=0), rtol=1e-13)
+    for name, gradient in gradients.items():
+        assert_allclose(flat(gradient), flat(expected[name]), rtol=1e-13, err_msg=name)
+    assert max(net.check_gradients(*arguments).values()) <= 1e-7
+
+
+def test_initial_states_that_are_given_stand_in_for_the_learned_one():
+    net = cbptt.RNN(D, M, K, learn_initial_state=True, random_state=0)
+    problem = make_problem(output="identity", loss="squared_error")
+    net.theta = np.concatenate([problem.net.theta, np.ones(M)])
+    _, gradients = net.loss_and_gradients(problem.X, problem.Y, h0=problem.h0)
+    _, expected = problem.net.loss_and_gradients(problem.X, problem.Y, h0=problem.h0)
+    assert_array_equal(gradients["initial_state"], np.zeros(M))
+    assert_array_equal(gradients["weight_hh"], expected["weight_hh"])
+
+
+@pytest.mark.parametrize("init", INITIALISATIONS)
+def test_a_learned_initial_state_starts_from_0_and_draws_nothing(init):
+    plain, learned = (
+        cbptt.RNN(D, M, K, init=init, learn_initial_state=learn, random_state=0)
+        for learn in (False, True)
+    )
+    assert_array_equal(learned.theta, [*plain.theta, *np.zeros(M)])
+
+
+# ---- dropout ----------------------------------------------------------------------------------
+
+
+def dropped_loss(parameters, problem, masks):
+    """a_t = W0 (m x_t) + W11 (m' h_{t-1}) + b0, written out; the loss is softmax's log loss."""
+    W0, W11, b0, W1, b1 = (parameters[name] for name in PARAMETERS)
+    readout = problem.net.readout
+    total = 0
+    for i, x in enumerate(problem.X):
+        h, hidden = problem.h0[i], []
+        for x_t in x:
+            h = np.tanh(W0 @ (masks.inputs[i] * x_t) + W11 @ (masks.recurrent[i] * h) + b0)
+            hidden.append(h)
+        hidden = np.array(hidden)
+        largest = hidden.real.argmax(axis=0)
+        read = {
+            "every": hidden,
+            "last": hidden[-1:],
+            "mean": hidden.mean(axis=0, keepdims=True),
+            "max": hidden[largest, np.arange(M)][np.newaxis],
+        }[readout]
+        z = read @ W1.T + b1
+        z = z - z.real.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(z).sum(axis=1)) - (problem.Y[i] * z).reshape(len(z), -1).sum(axis=1)
+        total = total + np.sum(np.asarray(problem.weight[i]) * losses)
+    return total
+
+
+def make_masks(n, rng, dtype="float64"):
+    inputs, recurrent = (
+        (rng.random((n, size)) >= 0.4).astype(dtype) / dtype_of(dtype)(0.6) for size in (D, M)
+    )
+    recurrent[:, 0] = 1 / 0.6  # so that something comes through
+    return Dropout(inputs, recurrent)
+
+
+def dtype_of(name):
+    return np.dtype(name).type
+
+
+@READOUTS
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-13), ("float32", 1e-5)])
+@pytest.mark.parametrize("products", ["kernels", "blas"])
+@pytest.mark.parametrize("lengths", [RAGGED, (4, 1, 3, 3, 2, 4, 4, 1)], ids=["few", "folded"])
+def test_gradients_under_dropout_are_those_of_the_complex_step(
+    lengths, products, dtype, bound, readout, monkeypatch
+):
+    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
+    problem = make_problem(readout=readout, lengths=lengths)
+    masks = make_masks(len(lengths), np.random.default_rng(5), dtype)
+    net = problem.net.astype(dtype)
+    result = net.run(
+        net.shard(problem.X, problem.Y, problem.weight, problem.h0), dropout=masks, inputs=True
+    )
+    parameters = dict(problem.net.parameters)
+    assert_allclose(result.loss_sum, dropped_loss(parameters, problem, masks), rtol=bound)
+
+    found = net.layout.views(result.gradient) | {"X": result.dx, "h0": result.dh0}
+    for name in PARAMETERS:
+        expected = reference.complex_step(
+            lambda z, name=name: dropped_loss(parameters | {name: z}, problem, masks),
+            parameters[name],
+        )
+        assert relative_error(found[name], expected) <= bound, name
+    expected = reference.complex_step(
+        lambda z: dropped_loss(parameters, replace(problem, h0=z), masks), problem.h0
+    )
+    assert relative_error(found["h0"], expected) <= bound
+    first = reference.complex_step(
+        lambda z: dropped_loss(parameters, replace(problem, X=[z, *problem.X[1:]]), masks),
+        problem.X[0],
+    )
+    assert relative_error(found["X"][: len(first)], first) <= bound
+
+
+def test_dropout_of_nothing_is_no_dropout():
+    problem = make_problem()
+    shard = problem.net.shard(problem.X, problem.Y, problem.weight, problem.h0)
+    ones = Dropout(np.ones((len(RAGGED), D)), np.ones((len(RAGGED), M)))
+    expected = problem.net.run(shard)
+    assert_allclose(problem.net.run(shard, dropout=ones).gradient, expected.gradient, rtol=1e-13)
+
+
+def test_scratch_without_room_for_dropout_is_refused():
+    problem = make_problem()
+    shard = problem.net.shard(problem.X, problem.Y)
+    masks = make_masks(len(RAGGED), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="without room for dropout"):
+        problem.net.run(shard, problem.net.scratch(shard.sequences), dropout=masks)
+    scratch = problem.net.scratch(shard.sequences, masked=True)
+    given, own = (problem.net.run(shard, s, dropout=masks).gradient for s in (scratch, None))
+    assert_array_equal(given, own)
 
 
 # ---- forms of X -------------------------------------------------------------------------------

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cbptt._optimizers import take_adam_step, take_sgd_step
+from cbptt._optimizers import (
+    take_adagrad_step,
+    take_adam_step,
+    take_rmsprop_step,
+    take_sgd_step,
+)
 
 P = 37
 PRECISIONS = pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-13), (np.float32, 2e-5)])
@@ -107,3 +112,35 @@ def test_a_gradient_may_be_read_only():
     before = theta.copy()
     take_sgd_step(theta, m, g, 0.1, 0.9, True)
     assert (theta < before).all()
+
+
+@PRECISIONS
+@pytest.mark.parametrize(("rho", "epsilon"), [(0.9, 1e-8), (0.0, 0.1)])
+def test_rmsprop_divides_by_the_root_of_the_mean_square(rho, epsilon, dtype, rtol):
+    # Tieleman & Hinton (2012), lecture 6.5
+    f, eta = Valley(), 0.05
+    theta, v = f.start.astype(dtype), np.zeros(P, dtype)
+    expected, mean_square = f.start.copy(), np.zeros(P)
+    for _ in range(6):
+        take_rmsprop_step(theta, v, f.gradient(theta).astype(dtype), eta, rho, epsilon)
+        g = f.gradient(expected)
+        mean_square = rho * mean_square + (1 - rho) * g**2
+        expected = expected - eta * g / (np.sqrt(mean_square) + epsilon)
+        assert_allclose(theta, expected, rtol=rtol, atol=rtol)
+        assert_allclose(v, mean_square, rtol=10 * rtol, atol=rtol)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("epsilon", [1e-8, 0.1])
+def test_adagrad_divides_by_the_root_of_the_sum_of_squares(epsilon, dtype, rtol):
+    # Duchi, Hazan & Singer (2011), the diagonal form
+    f, eta = Valley(), 0.5
+    theta, v = f.start.astype(dtype), np.zeros(P, dtype)
+    expected, total = f.start.copy(), np.zeros(P)
+    for _ in range(6):
+        take_adagrad_step(theta, v, f.gradient(theta).astype(dtype), eta, epsilon)
+        g = f.gradient(expected)
+        total = total + g**2
+        expected = expected - eta * g / (np.sqrt(total) + epsilon)
+        assert_allclose(theta, expected, rtol=rtol, atol=rtol)
+        assert_allclose(v, total, rtol=10 * rtol, atol=rtol)

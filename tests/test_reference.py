@@ -20,7 +20,7 @@ D, M, K = 2, 3, 2
 PAIRS = [(loss, output) for loss, outputs in reference.LOSSES.items() for output in outputs]
 EVERYTHING = ("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o", "h0", "X")
 SIZES = pytest.mark.parametrize(("T", "B"), [(1, 1), (1, 3), (4, 1), (4, 3)])
-READOUTS = pytest.mark.parametrize("readout", ["every", "last"])
+READOUTS = pytest.mark.parametrize("readout", reference.READOUTS)
 LOSS_AND_OUTPUT = pytest.mark.parametrize(("loss", "output"), PAIRS)
 
 

@@ -253,7 +253,7 @@ def digests(shared, readout, dtype, n_threads):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("readout", ["every", "last"])
+@pytest.mark.parametrize("readout", ["every", "last", "mean", "max"])
 @pytest.mark.parametrize("shared", SIZES)
 def test_a_batch_gives_the_same_bits_for_any_number_of_threads(shared, readout, dtype):
     one = digests(shared, readout, dtype, 1)

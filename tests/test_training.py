@@ -7,11 +7,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
-from cbptt.optimizers import Adam, Sgd
+from cbptt import losses
+from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, RmsProp, Sgd
+from cbptt.results import Dropout
+from cbptt.training import minimise
 
 D, M, K = 2, 5, 3
 LENGTHS = (4, 1, 6, 3, 3, 1, 5)  # in mini-batches of 3: 3 + 3 + 1
-READOUTS = pytest.mark.parametrize("readout", ["every", "last"])
+READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)
 
 
 def make_net(readout="every", targets="labels", dtype="float64", **choices):
@@ -56,14 +59,34 @@ class NumpyAdam:
         return -c.learning_rate * m / (np.sqrt(v) + c.epsilon)
 
 
+class NumpyRmsProp:
+    def __init__(self, chosen, size):
+        self.chosen, self.v = chosen, np.zeros(size)
+
+    def step(self, gradient):
+        c = self.chosen
+        self.v = c.beta_2 * self.v + (1 - c.beta_2) * gradient**2
+        return -c.learning_rate * gradient / (np.sqrt(self.v) + c.epsilon)
+
+
+class NumpyAdaGrad(NumpyRmsProp):
+    def step(self, gradient):
+        self.v = self.v + gradient**2
+        return -self.chosen.learning_rate * gradient / (np.sqrt(self.v) + self.chosen.epsilon)
+
+
+NUMPY = {"adam": NumpyAdam, "adamw": NumpyAdam, "sgd": NumpySgd, "rmsprop": NumpyRmsProp}
+NUMPY["adagrad"] = NumpyAdaGrad
+
+
 class PlainLoop:
     """What the trainer does, in Python on net.run: one mini-batch after the other."""
 
     def __init__(self, net, X, Y, weight, optimizer, *, batch_size, alpha, max_grad_norm):
         self.net, self.data = net, (X, Y, weight)
         self.batch_size, self.alpha, self.max_grad_norm = batch_size, alpha, max_grad_norm
-        numpy_optimizer = NumpyAdam if isinstance(optimizer, Adam) else NumpySgd
-        self.optimizer = numpy_optimizer(optimizer, net.theta.size)
+        self.decay = optimizer.learning_rate * optimizer.decay
+        self.optimizer = NUMPY[optimizer.solver](optimizer, net.theta.size)
 
     def epoch(self, order=None):
         """Return loss, mean norm of the gradients, their number, and how many were clipped."""
@@ -86,6 +109,9 @@ class PlainLoop:
             weight_sum += result.weight_sum
             norms.append(np.linalg.norm(gradient))
             gradient *= min(1, self.max_grad_norm / norms[-1])
+            for name, view in net.parameters.items():
+                if name.startswith("weight"):
+                    view -= self.decay * view
             net.theta += self.optimizer.step(gradient)
         n_clipped = sum(norm > self.max_grad_norm for norm in norms)
         return loss_sum / weight_sum, np.mean(norms), len(norms), n_clipped
@@ -94,6 +120,9 @@ class PlainLoop:
 OPTIMIZERS = {
     "adam": Adam(0.05),
     "adam, other constants": Adam(0.02, beta_1=0.5, beta_2=0.9, epsilon=0.1),
+    "adamw": AdamW(0.05, decay=0.5),
+    "rmsprop": RmsProp(0.02, beta_2=0.7),
+    "adagrad": AdaGrad(0.1),
     "nesterov": Sgd(0.1),
     "momentum": Sgd(0.1, 0.8, nesterov=False),
     "plain": Sgd(0.1, 0.0, nesterov=False),
@@ -126,7 +155,7 @@ def test_epochs_are_those_of_a_plain_loop(optimizer, readout, targets, make_trai
     for _ in range(3):
         assert_same_epoch(trainer.epoch(), loop.epoch())
         assert_allclose(trainer.network.theta, loop.net.theta, rtol=1e-12, atol=1e-13)
-    assert trainer.n_steps_taken == 9
+    assert trainer.moments.n_steps == 9
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 100])
@@ -185,7 +214,7 @@ def test_a_mini_batch_without_labels_takes_no_step(make_trainer):
     trainer = make_trainer(make_net("last"), X, Y, Adam(), weight, batch_size=3, alpha=1.0)
     epoch = trainer.epoch()
     assert epoch.finite
-    assert epoch.n_steps == trainer.n_steps_taken == 2
+    assert epoch.n_steps == trainer.moments.n_steps == 2
 
 
 def test_an_epoch_without_any_label_changes_nothing_and_has_no_loss(make_trainer):
@@ -195,6 +224,147 @@ def test_an_epoch_without_any_label_changes_nothing_and_has_no_loss(make_trainer
     epoch = make_trainer(net, X, Y, Adam(), np.zeros(7), batch_size=3, alpha=1.0).epoch()
     assert np.isnan(epoch.loss)
     assert_array_equal(net.theta, theta)
+
+
+# ---- learning rates, moments, dropout ---------------------------------------------------------
+
+
+def test_the_learning_rate_of_an_epoch_is_the_one_given(make_trainer):
+    sgd = Sgd(0.5, 0.0, nesterov=False)
+    lengths = []
+    for rate in (None, 0.5, 0.125):
+        trainer, _ = both(make_trainer, sgd, "every", "labels", batch_size=7, max_grad_norm=np.inf)
+        before = trainer.network.theta.copy()
+        trainer.epoch(rate)
+        lengths.append(np.linalg.norm(trainer.network.theta - before))
+    assert lengths[0] == lengths[1]
+    assert_allclose(lengths[2], lengths[0] / 4, rtol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_trainer_goes_on_from_the_moments_of_another(optimizer, make_trainer):
+    X, Y, weight = make_data("last", "labels")
+    net, other = make_net("last"), make_net("last")
+    whole = make_trainer(net, X, Y, optimizer, weight, batch_size=3)
+    moments = Moments.zeros_like(other.theta)
+    for _ in range(3):
+        whole.epoch()
+        make_trainer(other, X, Y, optimizer, weight, batch_size=3, moments=moments).epoch()
+    assert moments.n_steps == whole.moments.n_steps == 9
+    assert_array_equal(other.theta, net.theta)
+
+
+@READOUTS
+@pytest.mark.parametrize(("dropout", "recurrent_dropout"), [(0.5, 0), (0, 0.25), (0.3, 0.6)])
+def test_an_epoch_under_dropout_is_a_step_along_the_gradient_of_the_drawn_masks(
+    dropout, recurrent_dropout, readout, make_trainer
+):
+    X, Y, weight = make_data(readout, "labels")
+    net, n = make_net(readout), len(X)
+    # one row for each sequence, in order: inputs first, then hidden states
+    rng = np.random.default_rng(7)
+    sizes = [D * (dropout > 0), M * (recurrent_dropout > 0)]
+    drawn = np.split(rng.random((n, sum(sizes))), [sizes[0]], axis=1)
+    masks = Dropout(
+        *(
+            (part >= rate) / (1 - rate) if rate else np.empty((0, 0))
+            for part, rate in zip(drawn, (dropout, recurrent_dropout), strict=True)
+        )
+    )
+    result = net.run(net.shard(X, Y, weight), dropout=masks)
+    expected = net.theta - 0.5 * result.gradient / result.weight_sum
+    trainer = make_trainer(
+        net, X, Y, Sgd(0.5, 0.0), weight, batch_size=n, seed=7, dropout=dropout,
+        recurrent_dropout=recurrent_dropout,
+    )  # fmt: skip
+    epoch = trainer.epoch()
+    assert_allclose(epoch.loss, result.loss_sum / result.weight_sum, rtol=1e-13)
+    assert_allclose(net.theta, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_what_is_dropped_does_not_depend_on_the_cuts_between_calls(make_trainer):
+    X, Y, weight = make_data("last", "labels")
+    theta = []
+    for batches_per_call in (1, 8):
+        trainer = make_trainer(
+            make_net("last"), X, Y, Adam(0.05), weight, batch_size=2, shuffle=True,
+            dropout=0.2, recurrent_dropout=0.5,
+        )  # fmt: skip
+        trainer._adapt = lambda seconds: None
+        trainer._batches_per_call = batches_per_call
+        for _ in range(3):
+            trainer.epoch()
+        theta.append(trainer.network.theta)
+    assert_array_equal(*theta)
+
+
+# ---- all sequences at once --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [2, 7])
+@READOUTS
+def test_the_gradient_of_all_data_is_that_of_the_mean_loss_and_the_penalty(
+    readout, batch_size, make_trainer
+):
+    X, Y, weight = make_data(readout, "labels")
+    net = make_net(readout)
+    trainer = make_trainer(net, X, Y, Adam(), weight, batch_size=batch_size, alpha=0.3)
+    loss, gradient = trainer.gradient()
+
+    result = net.run(net.shard(X, Y, weight))
+    expected = result.gradient.copy()
+    squares = 0
+    for name, view in net.layout.views(expected).items():
+        if name.startswith("weight"):
+            view += 0.3 * net.parameters[name]
+            squares += np.sum(net.parameters[name] ** 2)
+    assert_allclose(loss, (result.loss_sum + 0.15 * squares) / result.weight_sum, rtol=1e-13)
+    assert_allclose(gradient, expected / result.weight_sum, rtol=1e-11, atol=1e-15)
+
+
+def test_lbfgs_finds_the_least_squares_solution_of_a_linear_network(make_trainer):
+    # with W11 = 0 kept at 0 by one step, identity and K = 1 the loss is that of linear regression
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 1, 3)), rng.normal(size=40)
+    net = cbptt.RNN(3, 4, 1, activation="identity", readout="last", random_state=0)
+    trainer = make_trainer(net, X, y, Adam(), batch_size=16)
+    losses = []
+    end = minimise(
+        trainer, max_iter=500, max_fun=5000, tol=1e-9,
+        after=lambda epoch: losses.append(epoch.loss),
+    )  # fmt: skip
+    design = np.column_stack([X[:, 0], np.ones(40)])
+    residual = y - design @ np.linalg.lstsq(design, y)[0]
+    assert end.converged
+    assert_allclose(losses[-1], np.mean(residual**2) / 2, rtol=1e-9)
+    assert_allclose(trainer.gradient()[0], losses[-1], rtol=1e-12)
+    assert sorted(losses, reverse=True) == losses
+
+
+def test_lbfgs_stops_where_it_is_told_to_and_stays_at_that_iterate(make_trainer):
+    X, Y, weight = make_data("last", "labels")
+    net = make_net("last")
+    trainer = make_trainer(net, X, Y, Adam(), weight, batch_size=7)
+    seen = []
+
+    def after(epoch):
+        seen.append(net.theta.copy())
+        assert_allclose(epoch.grad_norm, np.linalg.norm(trainer.gradient()[1]), rtol=1e-9)
+        return len(seen) == 3
+
+    minimise(trainer, max_iter=50, max_fun=500, tol=0.0, after=after)
+    assert len(seen) == 3
+    assert_array_equal(net.theta, seen[-1])
+
+
+@pytest.mark.parametrize(("limit", "most"), [("max_iter", 2), ("max_fun", 5)])
+def test_lbfgs_says_that_a_limit_ended_it(limit, most, make_trainer):
+    X, Y, weight = make_data("last", "labels")
+    trainer = make_trainer(make_net("last"), X, Y, Adam(), weight, batch_size=7)
+    limits = {"max_iter": 100, "max_fun": 1000} | {limit: most}
+    end = minimise(trainer, **limits, tol=0.0, after=lambda epoch: False)
+    assert not end.converged
+    assert "LIMIT" in end.message
 
 
 # ---- order, and cuts between calls -------------------------------------------------------------
@@ -286,7 +456,7 @@ def test_a_loss_that_is_not_finite_ends_the_epoch_before_its_step(optimizer, dty
     assert first_trainer.epoch().finite
     assert np.isfinite(net.theta).all()
     assert_array_equal(net.theta, first_only.theta)
-    assert trainer.n_steps_taken == 1
+    assert trainer.moments.n_steps == 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

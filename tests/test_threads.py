@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -379,3 +380,52 @@ def test_several_networks_may_be_trained_at_once(make_trainer):
         at_once = list(pool.map(trained, range(6)))
     assert at_once == one_by_one
     assert len(set(at_once)) == 6
+
+
+# ---- signals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_ends_a_mini_batch_before_its_end_and_takes_no_step(n_threads, make_trainer):
+    # one mini-batch of a second or more, and the signal soon after it has begun
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(16, 8_000, 4)).astype(np.float32)
+    net = cbptt.RNN(4, 400, 1, readout="last", dtype="float32", random_state=0)
+    theta = net.theta.copy()
+    trainer = make_trainer(net, X, np.zeros(16), Adam(), batch_size=16, n_threads=n_threads)
+    sender = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    sender.start()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.epoch()
+        pytest.fail("the mini-batch came to its end")
+    sender.join()
+    assert_array_equal(net.theta, theta)
+    assert trainer.moments.n_steps == 0
+
+
+def test_what_a_handler_of_a_signal_raises_comes_through(make_trainer):
+    class Alarm(Exception):
+        pass
+
+    def handler(signum, frame):
+        raise Alarm
+
+    X, y = make_data()
+    trainer = make_trainer(make_net(), X.repeat(100, axis=1), y, Adam(), batch_size=len(X))
+    before = signal.signal(signal.SIGINT, handler)
+    sender = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        sender.start()
+        with pytest.raises(Alarm):
+            for _ in range(100):
+                trainer.epoch()
+        sender.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_training_installs_no_handler(make_trainer):
+    before = signal.getsignal(signal.SIGINT)
+    net, data = make_net(), make_data()
+    make_trainer(net, *data[:2], Adam(), batch_size=4).epoch()
+    assert signal.getsignal(signal.SIGINT) is before

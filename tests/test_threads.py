@@ -397,18 +397,14 @@ def test_ctrl_c_ends_a_mini_batch_before_its_end_and_takes_no_step(n_threads, ma
     sender.start()
     with pytest.raises(KeyboardInterrupt):
         trainer.epoch()
-        pytest.fail("the mini-batch came to its end")
     sender.join()
     assert_array_equal(net.theta, theta)
     assert trainer.moments.n_steps == 0
 
 
 def test_what_a_handler_of_a_signal_raises_comes_through(make_trainer):
-    class Alarm(Exception):
-        pass
-
     def handler(signum, frame):
-        raise Alarm
+        raise TimeoutError
 
     X, y = make_data()
     trainer = make_trainer(make_net(), X.repeat(100, axis=1), y, Adam(), batch_size=len(X))
@@ -416,9 +412,8 @@ def test_what_a_handler_of_a_signal_raises_comes_through(make_trainer):
     sender = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
     try:
         sender.start()
-        with pytest.raises(Alarm):
-            for _ in range(100):
-                trainer.epoch()
+        with pytest.raises(TimeoutError):
+            trainer.epoch()
         sender.join()
     finally:
         signal.signal(signal.SIGINT, before)

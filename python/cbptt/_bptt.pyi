@@ -43,6 +43,7 @@ def train(
     targets: NDArray[np.floating],
     labels: NDArray[np.intp],
     weights: NDArray[np.floating],
+    totals: NDArray[np.float64],
     sequences: NDArray[np.intp],
     batch_size: int,
     solver: int,
@@ -57,4 +58,4 @@ def train(
     epsilon: float = 0,
     decay: float = 0,
     step: int = 0,
-) -> tuple[float, float, float, int, int, bool]: ...
+) -> bool: ...

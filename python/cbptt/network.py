@@ -480,9 +480,10 @@ class RNN:
         dh0 = np.empty((n if inputs else 0, self.hidden_size), self.dtype)
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
         theta = self._theta
+        totals = np.zeros(5)
         uses_blas = self._core.uses_blas or inputs
         with one_blas_thread(uses_blas):
-            loss_sum, *_ = in_team(
+            in_team(
                 min(n_threads, scratch.n_threads),
                 lambda team, thread: _bptt.train(
                     team,
@@ -503,6 +504,7 @@ class RNN:
                     targets.values,
                     targets.labels,
                     targets.weights,
+                    totals,
                     scratch.arrays["everyone"],
                     n,
                     _bptt.SOLVERS["none"],
@@ -511,7 +513,7 @@ class RNN:
             )
         if inputs and masks.inputs.size:
             dx *= np.repeat(masks.inputs, sequences.lengths, axis=0)
-        return ShardResult(loss_sum, shard.weight_sum, scratch.gradient, dh0, dx)
+        return ShardResult(float(totals[0]), shard.weight_sum, scratch.gradient, dh0, dx)
 
     def run_forward(
         self, shard: Shard, scratch: Scratch | None = None, n_threads: int = 1

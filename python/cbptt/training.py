@@ -110,7 +110,7 @@ class Trainer:
         """Pass over the data once, with another learning rate than the optimiser's, if given."""
         n = len(self.sequences)
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
-        sums = np.zeros(5)
+        totals = np.zeros(5)
         finite = True
         first = 0
         with one_blas_thread(self.network._core.uses_blas):
@@ -118,11 +118,10 @@ class Trainer:
                 part = order[first : first + self._batches_per_call * self.batch_size]
                 self._draw(part)
                 started = time.perf_counter()
-                *part_sums, finite = self._run(part, self.optimizer.solver, learning_rate)
+                finite = self._run(part, totals, self.optimizer.solver, learning_rate)
                 self._adapt(time.perf_counter() - started)
-                sums += part_sums
                 first += len(part)
-        loss, weight, norm, n_clipped, n_steps = sums
+        loss, weight, norm, n_clipped, n_steps = totals
         return Epoch(
             loss=float(loss / weight) if n_steps else np.nan,
             grad_norm=float(norm / n_steps) if n_steps else np.nan,
@@ -134,19 +133,18 @@ class Trainer:
     def gradient(self) -> tuple[float, NDArray[np.float64]]:
         """Return the mean loss over all targets, penalty included, and its gradient (P,)."""
         network, n = self.network, len(self.sequences)
-        total, weight = 0.0, 0.0
+        totals = np.zeros(5)
         gradient = np.zeros(network.layout.size)
         with one_blas_thread(network._core.uses_blas):
             for first in range(0, n, self.batch_size):
                 part = np.arange(first, min(n, first + self.batch_size))
-                loss, part_weight, *_ = self._run(part, "none")
+                self._run(part, totals, "none")
                 gradient += self._scratch.gradient
-                total += loss
-                weight += part_weight
+        total, weight = totals[:2]
         weights = network.theta[: network.layout.n_weights]
         gradient[: len(weights)] += self.alpha * weights
         total += self.alpha / 2 * float(weights @ weights)
-        return total / weight, gradient / weight
+        return float(total / weight), gradient / weight
 
     def _draw(self, part: NDArray[np.intp]) -> None:
         """Draw what is dropped of the sequences that come next: a row for each, in their order."""
@@ -168,14 +166,20 @@ class Trainer:
             self._batches_per_call = max(1, self._batches_per_call // 2)
 
     def _run(
-        self, part: NDArray[np.intp], solver: str, learning_rate: float | None = None
-    ) -> tuple[float, float, float, int, int, bool]:
+        self,
+        part: NDArray[np.intp],
+        totals: NDArray[np.float64],
+        solver: str,
+        learning_rate: float | None = None,
+    ) -> bool:
+        """Run some mini-batches, add their sums to totals; return whether all was finite."""
         network, optimizer, scratch = self.network, self.optimizer, self._scratch
         moments = self.moments
         assert moments is not None
         if learning_rate is None:
             learning_rate = optimizer.learning_rate
-        sums = in_team(
+        n_steps = totals[4]
+        finite = in_team(
             scratch.n_threads,
             lambda team, thread: _bptt.train(
                 team,
@@ -196,6 +200,7 @@ class Trainer:
                 self.targets.values,
                 self.targets.labels,
                 self.targets.weights,
+                totals,
                 part.astype(np.intp, copy=False),
                 self.batch_size,
                 _bptt.SOLVERS[solver],
@@ -213,8 +218,8 @@ class Trainer:
             ),
             network._core.uses_blas,
         )
-        moments.n_steps += sums[4]
-        return sums
+        moments.n_steps += int(totals[4] - n_steps)
+        return finite
 
 
 @dataclass(frozen=True)

@@ -531,6 +531,7 @@ def train(
     const floating[:, ::1] targets,
     const Py_ssize_t[::1] labels,
     const floating[::1] weights,
+    double[::1] totals,
     const Py_ssize_t[::1] sequences,
     Py_ssize_t batch_size,
     int solver,
@@ -556,13 +557,15 @@ def train(
     solver "none" theta stays; the plain sum of a batch's gradients is left in the first row of
     scratch["gradients"], and dL/dh0 and dL/dx in dh0 (n, M) and dx (steps, D), if not empty.
 
+    totals : (5,) to which is added, one mini-batch after the other, so that sums do not depend on
+    how many a call takes: the loss with its penalty, the weights, the gradient's norm before
+    clipping, 1 where it was clipped, 1 where a step was taken.
+
     Returns
     -------
-    loss_sum, weight_sum, norm_sum, n_clipped, n_steps, finite
-        To the leader. Sums over the mini-batches: of the loss with its penalty, of the weights, of
-        the gradient's norm before clipping; how often it was clipped; how many steps were taken.
-        Where a loss or a gradient is not finite, its step is not taken, finite is False, and
-        training ends.
+    finite : bool
+        To the leader. Where a loss or a gradient is not finite, its step is not taken, finite is
+        False, and training ends.
 
     Raises
     ------
@@ -588,11 +591,10 @@ def train(
         const floating* from_targets = &targets[0, 0] if targets.shape[0] > 0 else NULL
         const Py_ssize_t* from_labels = &labels[0] if labels.shape[0] > 0 else NULL
         Py_ssize_t P = theta.shape[0], n_slices = (theta.shape[0] + SLICE - 1) // SLICE
-        Py_ssize_t first = 0, item, s, parts, n_clipped = 0, n_steps = 0
+        Py_ssize_t first = 0, item, s, parts, n_steps = 0
         int phase
         double loss, weight_sum, size
         floating clipped
-        double loss_sum_all = 0, weight_sum_all = 0, norm_sum = 0
         bint finite = True
         unsigned long long mode
 
@@ -643,8 +645,8 @@ def train(
                 loss += losses[s, 0]
                 weight_sum += losses[s, 1]
             if solver == NONE:
-                loss_sum_all += loss
-                weight_sum_all += weight_sum
+                totals[0] += loss
+                totals[1] += weight_sum
                 continue
             if weight_sum == 0:
                 continue
@@ -656,10 +658,10 @@ def train(
             finite = isfinite(loss) and isfinite(size) and isfinite(clipped * clipped)
             if not finite:
                 break
-            norm_sum += size
+            totals[2] += size
             if size > max_grad_norm:
                 scale(gradient, max_grad_norm / size)
-                n_clipped += 1
+                totals[3] += 1
 
             n_steps += 1
             if solver == ADAMW:
@@ -673,11 +675,12 @@ def train(
                 adagrad_step(theta, moment_2, gradient, learning_rate, epsilon)
             else:
                 sgd_step(theta, moment_1, gradient, learning_rate, momentum, nesterov)
-            loss_sum_all += loss
-            weight_sum_all += weight_sum
+            totals[0] += loss
+            totals[1] += weight_sum
+            totals[4] += 1
         if thread == 0:
             team.close_quietly()
         restore_mode(mode)
     if thread == 0:
         team.raise_signal()
-    return loss_sum_all, weight_sum_all, norm_sum, n_clipped, n_steps, finite
+    return finite

@@ -170,6 +170,12 @@ class BaseRNN(
         """
 
     @abstractmethod
+    def _share_out(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """Return the weights of targets as training takes them."""
+
+    @abstractmethod
     def _score_outputs(
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
@@ -324,7 +330,8 @@ class BaseRNN(
     ) -> Labels:
         labels = self._read_targets(y, sequences, sample_weight, known)
         self._check_used(labels.weights)
-        return labels
+        weights = self._share_out(labels.weights, sequences, labels.learned)
+        return replace(labels, weights=weights)
 
     def _check_used(self, used: NDArray[Any]) -> None:
         if not used.any():

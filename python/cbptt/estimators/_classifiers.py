@@ -44,8 +44,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         ----------
         X, y, sample_weight : as in `fit`
         classes : (n_classes,) array-like, default=None
-            All classes that will come; needed in the first call. For several labels at once their
-            number is that of y's columns, and `classes` may be left out.
+            All classes that will come; needed in the first call, but for several labels at once.
 
         Returns
         -------
@@ -56,19 +55,14 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         ValueError, TypeError
             As `fit`; without classes in the first call, or with others in a later one.
         """
-        known: dict[str, Any] = {}
+        known: dict[str, Any] = {"_needs_classes": True}
         if classes is not None:
-            classes = np.unique(np.asarray(classes))
-            known = {"classes_": classes}
-            if hasattr(self, "classes_") and not np.array_equal(self.classes_, classes):
+            known = {"classes_": np.unique(np.asarray(classes))}
+            if hasattr(self, "classes_") and not np.array_equal(self.classes_, known["classes_"]):
                 raise ValueError(
                     f"{type(self).__name__} got classes={classes!r}, which is not the same as on "
                     f"the last call to partial_fit, was: {self.classes_!r}."
                 )
-        elif not hasattr(self, "classes_") and np.ndim(y) < 2:
-            raise ValueError(
-                f"{type(self).__name__}: classes must be passed on the first call to partial_fit."
-            )
         if self.class_weight == "balanced":
             raise ValueError(
                 f"{type(self).__name__}.partial_fit does not support class_weight='balanced', as "
@@ -99,6 +93,11 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         self._check_labels(flat, used, sequences)
         classes = known.get("classes_")
         if classes is None:
+            if "_needs_classes" in known:
+                raise ValueError(
+                    f"{type(self).__name__}.partial_fit got no classes, which must be passed on "
+                    f"the first call, as later ones may bring others."
+                )
             classes = np.unique(flat[used])
         encoded = self._encode(flat, used, classes, sequences)
         weights *= np.where(used, self._class_weights(classes, encoded, weights)[encoded], 0)
@@ -184,7 +183,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
         told = self._told(np.arange(len(outputs)), shard.sequences, learned)
-        outputs, weights = outputs[told], shard.targets.weights[told]
+        outputs = outputs[told]
+        weights = self._told_weights(shard.targets.weights, shard.sequences, learned)
         if len(shard.targets.labels):
             right = np.argmax(outputs, axis=1) == shard.targets.labels[told]
         else:

@@ -136,15 +136,22 @@ class Fitting:
 
     def descend(self, max_iter: int, max_fun: int) -> None:
         """Train on all sequences at once, by L-BFGS."""
+        iterate = self.network.theta.copy()
+
+        def after(epoch: Epoch) -> bool:
+            iterate[:] = self.network.theta
+            return self._after(epoch, iterate.copy(), descent=True)
+
         try:
             end = minimise(
                 self.trainer,
                 max_iter=max_iter,
                 max_fun=max_fun,
                 tol=self.tol,
-                after=lambda epoch: self._after(epoch, self.network.theta.copy(), descent=True),
+                after=after,
             )
         except KeyboardInterrupt:
+            self.network.theta = iterate  # and not what the line search was trying
             self._was_interrupted()
             end = Descent(True, "")
         if not end.converged:

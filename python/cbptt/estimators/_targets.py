@@ -54,6 +54,18 @@ class TargetPerSequence:
         """(n,) weights of the targets."""
         return flatten_weights(sample_weight, sequences, "last", caller=type(self).__name__)
 
+    def _share_out(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """(n,) the same weights, in training."""
+        return weights
+
+    def _told_weights(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """Of the weights in training those of the targets that are told."""
+        return weights
+
 
 class TargetPerStep:
     """For estimators with one target for each step.
@@ -108,15 +120,27 @@ class TargetPerStep:
     def _weigh(
         self, sample_weight: Any, sequences: Sequences, form: Mapping[str, Any]
     ) -> NDArray[np.floating]:
-        """(steps,) weights of the targets, whose form is as `_flatten` found it.
-
-        The steps of a sequence share out the weight of a target that is taught at each of them.
-        """
+        """(steps,) weights of the targets, whose form is as `_flatten` found it."""
         name = type(self).__name__
         if not form["_replicates"]:
             return flatten_weights(sample_weight, sequences, "every", caller=name)
         weights = flatten_weights(sample_weight, sequences, "last", caller=name)
-        return np.repeat(weights / sequences.lengths, sequences.lengths)
+        return np.repeat(weights, sequences.lengths)
+
+    def _share_out(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """(steps,) weights in training: steps share that of a target taught at each of them."""
+        if not form["_replicates"]:
+            return weights
+        return weights / np.repeat(sequences.lengths, sequences.lengths)
+
+    def _told_weights(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """Of the weights in training those of the targets that are told, not shared any more."""
+        told = self._told(weights, sequences, form)
+        return told * sequences.lengths if form["_replicates"] else told
 
 
 def steps_like(sequences: Sequences, values: NDArray[Any]) -> Any:

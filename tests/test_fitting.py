@@ -173,6 +173,19 @@ def test_the_validation_curve_is_the_loss_on_the_held_out_sequences(estimator):
     assert model.validation_scores_[-1] == pytest.approx(score, rel=1e-9)
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", {True: 5.0}])
+@every_classifier
+def test_held_out_sequences_are_scored_without_class_weights(class_weight, estimator):
+    X, y = make_data(estimator)
+    X_val, y_val = make_data(estimator, seed=1)
+    model = small(estimator, class_weight=class_weight)
+    model.fit(X, y, validation_data=(X_val, y_val))
+    encoded = [np.asarray(v, int) for v in y_val]
+    encoded = np.array(encoded) if estimator is RNNClassifier else encoded
+    assert model.validation_loss_curve_[-1] == pytest.approx(model.network_.loss(X_val, encoded))
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X_val, y_val))
+
+
 @every_estimator
 def test_validation_data_alone_only_watches(estimator):
     X, y = make_data(estimator)

@@ -49,6 +49,7 @@ class Labels:
     ----------
     flat : (R,) classes by number or plain numbers, or (R, K) vectors.
     weights : (R,) weight of each; 0 where there is no target.
+    emphasis : (R,) by what training multiplies them, and validation does not: class weights.
     n_outputs : K.
     output_activation, loss : what the network is to have for them.
     learned : the attributes that the estimator learns from y.
@@ -57,6 +58,7 @@ class Labels:
 
     flat: NDArray[Any]
     weights: NDArray[np.floating]
+    emphasis: NDArray[np.floating]
     n_outputs: int
     output_activation: str
     loss: str
@@ -198,8 +200,9 @@ class BaseRNN(
         sample_weight : (n,) one per sequence or, for targets per step, one per step, default 1
             Weight 0 is as if the target were not there, weight 2 as if it came twice.
         validation_data : (X, y) or (X, y, sample_weight), default=None
-            Held-out sequences: their loss and score after each epoch are in
-            validation_loss_curve_ and validation_scores_, and decide where early_stopping is True.
+            Held-out sequences: their loss and score after each epoch, without penalty and class
+            weights, are in validation_loss_curve_ and validation_scores_. The scores decide where
+            early_stopping is True.
 
         Returns
         -------
@@ -251,6 +254,7 @@ class BaseRNN(
         sequences, learned = self._read_again(X) if goes_on else self._read_first(X)
         labels = self._label(sequences, y, sample_weight, known or {})
         learned |= labels.learned
+        self._check_used(labels.weights * labels.emphasis)
         data, labels = _used_only(sequences, labels, self._readout)
         rng = self._generator(goes_on)
         network = self._network(data, labels, rng, goes_on)
@@ -263,6 +267,7 @@ class BaseRNN(
             held_out = self._read_validation(validation_data, network, learned)
         elif self.early_stopping:
             data, labels, held_out = self._hold_out(data, labels, network, rng)
+        labels = replace(labels, weights=labels.weights * labels.emphasis)
         shard = self._shard(network, data, labels, "y")
 
         moments = copy.deepcopy(self._moments) if goes_on and incremental else None
@@ -671,6 +676,7 @@ def _take(
         labels,
         flat=labels.flat[rows],
         weights=labels.weights[rows],
+        emphasis=labels.emphasis[rows],
         stratify=None if labels.stratify is None else labels.stratify[index],
     )
     return replace(sequences, values=ragged.values, offsets=ragged.offsets), chosen
@@ -678,7 +684,7 @@ def _take(
 
 def _used_only(sequences: Sequences, labels: Labels, readout: str) -> tuple[Sequences, Labels]:
     """Leave out the sequences that have no weight at all, so that training is as without them."""
-    used = labels.weights != 0
+    used = labels.weights * labels.emphasis != 0
     if readout == "every":
         used = np.logical_or.reduceat(used, sequences.offsets[:-1])
     if used.all():

@@ -88,7 +88,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             n_outputs = flat.shape[1]
             learned |= {"classes_": np.arange(n_outputs), "_is_multilabel": True}
             flat = np.where(used[:, None], flat, 0)
-            return Labels(flat, weights, n_outputs, "logistic", "log_loss", learned)
+            even = np.ones_like(weights)
+            return Labels(flat, weights, even, n_outputs, "logistic", "log_loss", learned)
 
         self._check_labels(flat, used, sequences)
         classes = known.get("classes_")
@@ -100,11 +101,13 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                 )
             classes = np.unique(flat[used])
         encoded = self._encode(flat, used, classes, sequences)
-        weights *= np.where(used, self._class_weights(classes, encoded, weights)[encoded], 0)
+        emphasis = self._class_weights(classes, encoded, weights)[encoded]
         learned |= {"classes_": classes, "_is_multilabel": False}
         stratify = encoded if self._readout != "every" else None
         n_classes = len(classes)
-        return Labels(encoded, weights, n_classes, "softmax", "log_loss", learned, stratify)
+        return Labels(
+            encoded, weights, emphasis, n_classes, "softmax", "log_loss", learned, stratify
+        )
 
     def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
         """(R,) whether a label is not `missing_label`."""

@@ -207,8 +207,8 @@ _ATTRIBUTES = """network_ : RNN
     clip_rate_ : float
         Share of the mini-batches whose gradient was clipped.
     validation_loss_curve_, validation_scores_ : lists of floats, or None
-        Loss, without penalty, and score on the held-out sequences after each epoch; None where
-        there are none.
+        Loss, without penalty and class weights, and score on the held-out sequences after each
+        epoch; None where there are none.
     best_validation_score_ : float or None
         The largest of these scores."""
 

@@ -60,7 +60,8 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
             )
         learned |= {"_flat_targets": flat.ndim == 1, "n_outputs_": n_outputs}
         weights = np.where(used, weights, 0)
-        return Labels(flat, weights, n_outputs, "identity", "squared_error", learned)
+        even = np.ones_like(weights)
+        return Labels(flat, weights, even, n_outputs, "identity", "squared_error", learned)
 
     def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
         """(R,) whether there is a target: a step whose numbers are all NaN has none."""

@@ -265,6 +265,11 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             self._check_indicators(true, used)
         else:
             self._check_labels(true, used, sequences)
+            if (true.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
+                raise ValueError(
+                    f"{type(self).__name__} got y of dtype {true.dtype}; expected labels of the "
+                    f"type of its classes, {self.classes_!r}."
+                )
         return float(accuracy_score(true[used], told[used], sample_weight=weights[used]))
 
 

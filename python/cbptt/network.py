@@ -150,6 +150,8 @@ class RNN:
 
     def _set_theta(self, theta: Array) -> None:
         self._theta = theta
+        nothing = np.empty((0, 0), theta.dtype)
+        self._no_dropout = Dropout(nothing, nothing)
         self._views = self.layout.views(theta)
         self._core = Network(
             self.n_inputs,
@@ -195,7 +197,8 @@ class RNN:
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {n: value for n, value in self.__dict__.items() if n not in ("_views", "_core")}
+        rebuilt = ("_views", "_core", "_no_dropout")
+        return {n: value for n, value in self.__dict__.items() if n not in rebuilt}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -473,7 +476,7 @@ class RNN:
         """
         sequences, targets = shard.sequences, shard.targets
         n = len(sequences)
-        masks = dropout or self.no_dropout
+        masks = dropout or self._no_dropout
         if scratch is None:
             scratch = self.scratch(sequences, n_threads=n_threads, masked=masks.recurrent.size > 0)
         scratch.check(self._core, sequences, backward=True, masked=masks.recurrent.size > 0)
@@ -588,12 +591,6 @@ class RNN:
     def no_states(self) -> Array:
         """No initial states: 0, or what is learned."""
         return np.empty((0, self.hidden_size), self.dtype)
-
-    @property
-    def no_dropout(self) -> Dropout:
-        """No masks."""
-        nothing = np.empty((0, 0), self.dtype)
-        return Dropout(nothing, nothing)
 
     def _checked(self, X: Any, h0: ArrayLike | None) -> tuple[Sequences, Array]:
         """Return checked sequences and their initial states."""

@@ -8,5 +8,6 @@ def layout(
     ends: NDArray[np.intp],
     places: NDArray[np.intp],
     ids: NDArray[np.intp],
-    offsets: NDArray[np.intp],
+    starts: NDArray[np.intp],
+    stops: NDArray[np.intp],
 ) -> int: ...

@@ -169,13 +169,17 @@ cdef void shard(
     const floating* packed,         # IN  from pack_parameters
     const floating* theta,          # IN  (P,)
     const floating* values,         # IN  (steps, D)
-    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    const Py_ssize_t* starts,       # IN  (n,)
+    const Py_ssize_t* stops,        # IN  (n,)
     const floating* h0,             # IN  (n, M); or NULL: zeros
     const floating* input_masks,    # IN  (n, D)  dropout of the inputs; or NULL
     const floating* masks,          # IN  (n, M)  dropout in the recurrence; or NULL
     const floating* targets,        # IN  (steps, K), or (n, K) unless EVERY; or NULL, and
     const Py_ssize_t* labels,       # IN  (steps,) or (n,)
     const floating* weights,        # IN  (steps,) or (n,)
+    floating* carried,              # OUT (n, M)  states after `carry` steps, where there are so
+                                    #     many; or NULL
+    Py_ssize_t carry,
     Network net,
     Plan plan,
     Team team,
@@ -222,8 +226,8 @@ cdef void shard(
     # Every parts-th sequence of those sorted by length: the shards are alike.
     for i in range(B):
         ends[i] = batch_order[HEAD + part + i * parts]
-    T = longest(ends, B, offsets)
-    N = pack(order, batch_sizes, rows, ends, indices + plan.counts, ends, offsets, B, T)
+    T = longest(ends, B, starts, stops)
+    N = pack(order, batch_sizes, rows, ends, indices + plan.counts, ends, starts, stops, B, T)
     gather_rows(x, D, values, D, rows, N, D)
     if input_masks != NULL:
         mask_rows(x, input_masks, order, batch_sizes, T, D)
@@ -256,11 +260,17 @@ cdef void shard(
         t = t_end
         team.listen(thread, 2. * n * M * (M + D))
 
+    if carried != NULL and carry <= T:
+        row = 0
+        for t in range(carry - 1):
+            row += batch_sizes[t]
+        scatter_rows(carried, h + row * L, L, order, batch_sizes[carry - 1], M)
+
     if not every:
         if last:
             gather_rows(h_read, L, h, L, ends, B, L)
         elif net.readout == MEAN:
-            finish_mean(h_read, <const double*> (block + plan.sums), order, offsets, B, L)
+            finish_mean(h_read, <const double*> (block + plan.sums), order, starts, stops, B, L)
         losses[0] = read_loss(z, dz, block + plan.weight, &losses[1], h_read, order, targets,
                               labels, weights, packed, theta, B, net)
         add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz, h_read, B, M, K,
@@ -297,8 +307,8 @@ cdef void shard(
                               <const floating*> NULL, n, M, K, IDENTITY)
 
         elif net.pooled:
-            spread_steps(da, dh_read, latest, batch_sizes + t, order, offsets, t, t_end - t, L,
-                         net.readout)
+            spread_steps(da, dh_read, latest, batch_sizes + t, order, starts, stops, t, t_end - t,
+                         L, net.readout)
 
         elman_backward(da, da_after, dz, dh_read, h + row * L, theta + net.weight_hh, ho_back,
                        hh_back, mask, block + plan.dh_inner, batch_sizes + t, n_after, t_end - t, n,
@@ -353,7 +363,8 @@ cdef void group(
     const floating* packed,         # IN  from pack_parameters
     const floating* theta,          # IN  (P,)
     const floating* values,         # IN  (steps, D)
-    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    const Py_ssize_t* starts,       # IN  (n,)
+    const Py_ssize_t* stops,        # IN  (n,)
     const floating* h0,             # IN  (n, M); or NULL: zeros
     bint activated,                 # whether outputs are h2, else a2
     Network net,
@@ -378,9 +389,9 @@ cdef void group(
         floating* x = block + plan.x                # (chunk, D)
         floating* z = block + plan.z
 
-    T = longest(batch_order + HEAD + first, B, offsets)
+    T = longest(batch_order + HEAD + first, B, starts, stops)
     pack(order, batch_sizes, rows, indices + plan.ends, indices + plan.counts,
-         batch_order + HEAD + first, offsets, B, T)
+         batch_order + HEAD + first, starts, stops, B, T)
     start(states, theta, h0, order, B, net)
 
     while t < T and not team.stopped:
@@ -421,7 +432,7 @@ cdef void group(
     if final != NULL:
         scatter_rows(final, h_read, L, order, B, M)
     if net.readout == MEAN:
-        finish_mean(h_read, <const double*> pooled, order, offsets, B, L)
+        finish_mean(h_read, <const double*> pooled, order, starts, stops, B, L)
     elif net.readout == MAX:
         h_read = pooled
     if net.readout != EVERY:
@@ -459,7 +470,8 @@ def forward(
     floating[:, ::1] final,
     const floating[::1] theta,
     const floating[:, ::1] values,
-    const Py_ssize_t[::1] offsets,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] stops,
     const floating[:, ::1] h0,
     const Py_ssize_t[::1] sequences,
     bint activated,
@@ -467,7 +479,7 @@ def forward(
     """Take part, as one thread of a team, in running sequences forward.
 
     hidden : (steps, M), or empty where it is not wanted; outputs : (steps, K), or (n, K) where only
-    last steps are read; final : (n, M) or empty; values : (steps, D); offsets : (n + 1,); h0 :
+    last steps are read; final : (n, M) or empty; values : (steps, D); starts, stops : (n,); h0 :
     (n, M), or empty for zeros; activated : whether outputs are h2, else a2. scratch : see
     network.Scratch.
     """
@@ -486,7 +498,7 @@ def forward(
     with nogil:
         mode = flush_denormals()
         if thread == 0:
-            plan.lay_out(&batch_order[0], &sequences[0], &offsets[0], sequences.shape[0])
+            plan.lay_out(&batch_order[0], &sequences[0], &starts[0], &stops[0], sequences.shape[0])
         for phase in range(PACK, EACH_PART + 1):
             if thread == 0:
                 parts = batch_order[PARTS]
@@ -498,7 +510,7 @@ def forward(
                 else:
                     group(to_hidden, &outputs[0, 0], to_final, &blocks[thread, 0],
                           &indices[thread, 0], &batch_order[0], item, &packed[0], &theta[0],
-                          &values[0, 0], &offsets[0], from_h0, activated, net, plan, team,
+                          &values[0, 0], &starts[0], &stops[0], from_h0, activated, net, plan, team,
                           thread)
                 team.done()
                 item = team.next_item(thread)
@@ -524,10 +536,13 @@ def train(
     floating[:, ::1] dh0,
     floating[:, ::1] dx,
     const floating[:, ::1] values,
-    const Py_ssize_t[::1] offsets,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] stops,
     const floating[:, ::1] h0,
     const floating[:, ::1] input_masks,
     const floating[:, ::1] masks,
+    floating[:, ::1] carried,
+    Py_ssize_t carry,
     const floating[:, ::1] targets,
     const Py_ssize_t[::1] labels,
     const floating[::1] weights,
@@ -549,17 +564,23 @@ def train(
 ):
     """Take part, as one thread of a team, in an optimiser step per mini-batch of `sequences`.
 
-    theta, moment_1, moment_2 : (P,); values : (steps, D) with offsets (n + 1,); targets :
-    (steps, K) or (n, K), or labels in their place with targets empty; weights : one per target;
-    h0 : (n, M), or empty for zeros, or for the state that is learned; input_masks : (n, D) and
-    masks : (n, M) of dropout, or empty; n_weights : so many entries of theta, from the first, are
-    penalised; step : the number of steps taken before. scratch : see network.Scratch. With the
-    solver "none" theta stays; the plain sum of a batch's gradients is left in the first row of
-    scratch["gradients"], and dL/dh0 and dL/dx in dh0 (n, M) and dx (steps, D), if not empty.
-
+    theta, moment_1, moment_2 : (P,)
+    dh0, dx : (n, M) and (steps, D) where dL/dh0 and dL/dx are left, or empty; with "none" only.
+    values : (steps, D); starts, stops : (n,) where each sequence begins and ends in them.
+    h0 : (n, M), or empty for zeros, or for the state that is learned.
+    input_masks, masks : (n, D) and (n, M) of dropout, or empty.
+    carried : (n, M) where the states after `carry` steps are left, of the sequences that have them,
+        or empty; it may be h0.
+    targets : (steps, K) or (n, K), or labels in their place with targets empty; weights : one per
+        target.
     totals : (5,) to which is added, one mini-batch after the other, so that sums do not depend on
-    how many a call takes: the loss with its penalty, the weights, the gradient's norm before
-    clipping, 1 where it was clipped, 1 where a step was taken.
+        how many a call takes: the loss with its penalty, the weights, the gradient's norm before
+        clipping, 1 where it was clipped, 1 where a step was taken.
+    solver : with "none" theta stays; the plain sum of a batch's gradients is left in the first row
+        of scratch["gradients"].
+    n_weights : so many entries of theta, from the first, are penalised.
+    step : the number of steps taken before.
+    scratch : see scratch.Scratch.
 
     Returns
     -------
@@ -584,6 +605,7 @@ def train(
         floating* to_dh0 = &dh0[0, 0] if dh0.shape[0] > 0 else NULL
         floating* to_dx = &dx[0, 0] if dx.shape[0] > 0 else NULL
         const floating* from_h0 = &h0[0, 0] if h0.shape[0] > 0 else NULL
+        floating* to_carried = &carried[0, 0] if carried.shape[0] > 0 else NULL
         const floating* from_input_masks = (
             &input_masks[0, 0] if input_masks.shape[0] > 0 else NULL
         )
@@ -602,7 +624,7 @@ def train(
         mode = flush_denormals()
         while first < sequences.shape[0] and finite:
             if thread == 0:
-                plan.lay_out(&batch_order[0], &sequences[first], &offsets[0],
+                plan.lay_out(&batch_order[0], &sequences[first], &starts[0], &stops[0],
                              min(batch_size, sequences.shape[0] - first))
                 parts = batch_order[PARTS]
 
@@ -623,8 +645,9 @@ def train(
                         shard(&gradients[item, 0], &losses[item, 0], to_dh0, to_dx,
                               &blocks[thread, 0], &indices[thread, 0], &sums[thread, 0],
                               &batch_order[0], item, &packed[0], &theta[0], &values[0, 0],
-                              &offsets[0], from_h0, from_input_masks, from_masks, from_targets,
-                              from_labels, &weights[0], net, plan, team, thread)
+                              &starts[0], &stops[0], from_h0, from_input_masks, from_masks,
+                              from_targets, from_labels, &weights[0], to_carried, carry, net, plan,
+                              team, thread)
                     else:
                         add_shards(&gradients[0, 0], batch_order[PARTS], item * SLICE,
                                    min(P, (item + 1) * SLICE), P)

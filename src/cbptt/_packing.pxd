@@ -6,7 +6,8 @@ from cython cimport floating
 cdef Py_ssize_t longest(
     const Py_ssize_t* ids,      # IN  (B,)
     Py_ssize_t B,
-    const Py_ssize_t* offsets,  # IN  (n + 1,)
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil
 
 cdef void sort_by_length(
@@ -14,7 +15,8 @@ cdef void sort_by_length(
     Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
     Py_ssize_t* places,         # scratch (T + 1,)
     const Py_ssize_t* ids,      # IN  (B,)
-    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
+    const Py_ssize_t* stops,    # IN  (n,)      and ends
     Py_ssize_t B,
     Py_ssize_t T,
 ) noexcept nogil
@@ -26,7 +28,8 @@ cdef Py_ssize_t pack(
     Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
     Py_ssize_t* places,         # scratch (T + 1,)
     const Py_ssize_t* ids,      # IN  (B,)      which sequences
-    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
+    const Py_ssize_t* stops,    # IN  (n,)      and ends
     Py_ssize_t B,
     Py_ssize_t T,
 ) noexcept nogil

@@ -11,12 +11,13 @@ from libc.string cimport memcpy, memset
 cdef Py_ssize_t longest(
     const Py_ssize_t* ids,      # IN  (B,)
     Py_ssize_t B,
-    const Py_ssize_t* offsets,  # IN  (n + 1,)
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil:
     """T, the length of the longest of the sequences"""
     cdef Py_ssize_t i, T = 0
     for i in range(B):
-        T = max(T, offsets[ids[i] + 1] - offsets[ids[i]])
+        T = max(T, stops[ids[i]] - starts[ids[i]])
     return T
 
 
@@ -25,7 +26,8 @@ cdef void sort_by_length(
     Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
     Py_ssize_t* places,         # scratch (T + 1,)
     const Py_ssize_t* ids,      # IN  (B,)
-    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
+    const Py_ssize_t* stops,    # IN  (n,)      and ends
     Py_ssize_t B,
     Py_ssize_t T,
 ) noexcept nogil:
@@ -33,7 +35,7 @@ cdef void sort_by_length(
     cdef Py_ssize_t i, t, length
     memset(batch_sizes, 0, T * sizeof(Py_ssize_t))
     for i in range(B):
-        batch_sizes[offsets[ids[i] + 1] - offsets[ids[i]] - 1] += 1
+        batch_sizes[stops[ids[i]] - starts[ids[i]] - 1] += 1
     for t in range(T - 1, 0, -1):
         batch_sizes[t - 1] += batch_sizes[t]
 
@@ -41,7 +43,7 @@ cdef void sort_by_length(
     memcpy(places, batch_sizes, T * sizeof(Py_ssize_t))
     places[T] = 0
     for i in range(B):
-        length = offsets[ids[i] + 1] - offsets[ids[i]]
+        length = stops[ids[i]] - starts[ids[i]]
         order[places[length]] = ids[i]
         places[length] += 1
 
@@ -53,16 +55,17 @@ cdef Py_ssize_t pack(
     Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
     Py_ssize_t* places,         # scratch (T + 1,)
     const Py_ssize_t* ids,      # IN  (B,)      which sequences
-    const Py_ssize_t* offsets,  # IN  (n + 1,)  where each begins in the flat buffer
+    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
+    const Py_ssize_t* stops,    # IN  (n,)      and ends
     Py_ssize_t B,
     Py_ssize_t T,
 ) noexcept nogil:
     """Lay out a batch; return N"""
     cdef Py_ssize_t i, t, first = 0
-    sort_by_length(order, batch_sizes, places, ids, offsets, B, T)
+    sort_by_length(order, batch_sizes, places, ids, starts, stops, B, T)
     for t in range(T):
         for i in range(batch_sizes[t]):
-            rows[first + i] = offsets[order[i]] + t
+            rows[first + i] = starts[order[i]] + t
         for i in range(batch_sizes[t + 1] if t + 1 < T else 0, batch_sizes[t]):
             ends[i] = first + i
         first += batch_sizes[t]
@@ -151,8 +154,9 @@ def layout(
     Py_ssize_t[::1] ends,
     Py_ssize_t[::1] places,
     const Py_ssize_t[::1] ids,
-    const Py_ssize_t[::1] offsets,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] stops,
 ):
     """Fill order, batch_sizes, rows and ends for the sequences ids; return the number of rows."""
-    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &places[0], &ids[0], &offsets[0],
-                ids.shape[0], batch_sizes.shape[0])
+    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &places[0], &ids[0], &starts[0],
+                &stops[0], ids.shape[0], batch_sizes.shape[0])

@@ -45,6 +45,7 @@ cdef class Plan:
         self,
         Py_ssize_t* batch_order,    # OUT (order_size,)
         const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
-        const Py_ssize_t* offsets,  # IN  (n + 1,)
+        const Py_ssize_t* starts,   # IN  (n,)
+        const Py_ssize_t* stops,    # IN  (n,)
         Py_ssize_t B,
     ) noexcept nogil

@@ -185,12 +185,13 @@ cdef class Plan:
         self,
         Py_ssize_t* batch_order,    # OUT (order_size,)
         const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
-        const Py_ssize_t* offsets,  # IN  (n + 1,)
+        const Py_ssize_t* starts,   # IN  (n,)
+        const Py_ssize_t* stops,    # IN  (n,)
         Py_ssize_t B,
     ) noexcept nogil:
         """Sort a batch by length and say into how many parts it is cut"""
-        cdef Py_ssize_t T = longest(ids, B, offsets)
+        cdef Py_ssize_t T = longest(ids, B, starts, stops)
         batch_order[SIZE] = B
         batch_order[PARTS] = self.parts_of(B)
         sort_by_length(batch_order + HEAD, batch_order + HEAD + B, batch_order + HEAD + B + T,
-                       ids, offsets, B, T)
+                       ids, starts, stops, B, T)

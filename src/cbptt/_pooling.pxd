@@ -19,7 +19,8 @@ cdef void finish_mean(
     floating* pooled,           # OUT (B, M)  sums / T
     const double* sums,         # IN  (B, M)
     const Py_ssize_t* order,    # IN  (B,)
-    const Py_ssize_t* offsets,  # IN  (n + 1,)
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
     Py_ssize_t B,
     Py_ssize_t L,
 ) noexcept nogil
@@ -30,7 +31,8 @@ cdef void spread_steps(
     const Py_ssize_t* latest,       # IN  (B, M)  MAX
     const Py_ssize_t* batch_sizes,  # IN  (T,)
     const Py_ssize_t* order,        # IN  (B,)
-    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    const Py_ssize_t* starts,       # IN  (n,)
+    const Py_ssize_t* stops,        # IN  (n,)
     Py_ssize_t first,
     Py_ssize_t T,
     Py_ssize_t L,

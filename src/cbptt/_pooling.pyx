@@ -48,14 +48,15 @@ cdef void finish_mean(
     floating* pooled,           # OUT (B, M)  sums / T
     const double* sums,         # IN  (B, M)
     const Py_ssize_t* order,    # IN  (B,)
-    const Py_ssize_t* offsets,  # IN  (n + 1,)
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
     Py_ssize_t B,
     Py_ssize_t L,
 ) noexcept nogil:
     """pooled = 1/T sum_t h_t"""
     cdef Py_ssize_t b, i, T
     for b in range(B):
-        T = offsets[order[b] + 1] - offsets[order[b]]
+        T = stops[order[b]] - starts[order[b]]
         for i in range(b * L, (b + 1) * L):
             pooled[i] = <floating> (sums[i] / T)
 
@@ -66,7 +67,8 @@ cdef void spread_steps(
     const Py_ssize_t* latest,       # IN  (B, M)  MAX
     const Py_ssize_t* batch_sizes,  # IN  (T,)
     const Py_ssize_t* order,        # IN  (B,)
-    const Py_ssize_t* offsets,      # IN  (n + 1,)
+    const Py_ssize_t* starts,       # IN  (n,)
+    const Py_ssize_t* stops,        # IN  (n,)
     Py_ssize_t first,
     Py_ssize_t T,
     Py_ssize_t L,
@@ -81,7 +83,7 @@ cdef void spread_steps(
             # forward: pooled = 1/T sum_t h_t
             # forward: pooled = max_t h_t
             if readout == MEAN:
-                share = <floating> (1. / (offsets[order[b] + 1] - offsets[order[b]]))
+                share = <floating> (1. / (stops[order[b]] - starts[order[b]]))
                 for i in range(b * L, (b + 1) * L):
                     dh_t[i] = dpooled[i] * share
             else:

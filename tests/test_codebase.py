@@ -28,6 +28,7 @@ CORE = ROOT / "src" / "cbptt"
 FACE = "the package's face"
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
 FLAT = {"sequences", "threads", "scratch", "parameters", "losses", "optimizers", "results"}
+FLAT |= {"batches", "truncation"}
 
 # Room to the rooms that it may import; "estimators" stands for every module in estimators/.
 ROOMS = {
@@ -38,6 +39,8 @@ ROOMS = {
     "threads": {"_team"},
     "optimizers": COMPILED,
     "scratch": COMPILED | {"sequences"},
+    "truncation": {"sequences"},
+    "batches": COMPILED | {"optimizers", "results", "scratch", "threads", "truncation"},
     "results": {"losses", "sequences"},
     "parameters": {"threads"},
     "losses": COMPILED | {"sequences"},

@@ -15,6 +15,7 @@ from cbptt._kernels import FUNCTIONS
 from cbptt._losses import LOSSES, evaluate
 from cbptt._plan import READOUTS as READOUT_CODES
 from cbptt._plan import Network
+from cbptt.batches import Batches
 from cbptt.losses import (
     ACTIVATIONS,
     OUTPUT_ACTIVATIONS,
@@ -31,6 +32,7 @@ from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
 from cbptt.scratch import Scratch, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
+from cbptt.truncation import Truncation, check_truncation
 
 __all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
 
@@ -350,20 +352,44 @@ class RNN:
         sample_weight: Any = None,
         reduction: str = "mean",
         h0: ArrayLike | None = None,
+        *,
+        bptt_steps: int | None = None,
+        bptt_stride: int | None = None,
     ) -> tuple[float, dict[str, Any]]:
         """Return the loss and its gradient by everything it depends on.
 
-        Parameters are those of `loss`.
+        Parameters
+        ----------
+        X, Y, sample_weight, reduction, h0 : as in `loss`
+        bptt_steps : int or None, default=None
+            Let the gradient of a loss flow back through so many steps at the most (Williams & Peng
+            1990, BPTT(h; h')); None is all the way, the exact gradient. The states, and so the
+            loss, are those of the whole sequences.
+        bptt_stride : int or None, default=None
+            Propagate back the losses of so many steps together, at most bptt_steps, which is what
+            None stands for: of the steps of a stride, the last one's loss flows back through
+            bptt_steps, the first one's through bptt_steps - bptt_stride + 1. 1 gives each the same.
 
         Returns
         -------
         loss : float
         gradients : dict
             The parameters' names with arrays of their shapes; "h0" (n, M); "X" in X's form, with
-            (T_i, D) per sequence also where X has (T_i,).
+            (T_i, D) per sequence also where X has (T_i,). With bptt_steps the parameters only.
         """
+        truncation = check_truncation(
+            bptt_steps,
+            bptt_stride,
+            readout=self.readout,
+            learn_initial_state="initial_state" in self._views,
+            caller="RNN",
+        )
         shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
+        if truncation is not None:
+            result = self.run_truncated(shard, truncation)
+            result.gradient[...] /= divisor
+            return result.loss_sum / divisor, dict(self.layout.views(result.gradient))
         result = self.run(shard, inputs=True)
         for array in (result.gradient, result.dh0, result.dx):
             array /= divisor
@@ -475,7 +501,7 @@ class RNN:
             The loss and the gradient as plain sums over the shard's sequences: those of a batch
             are the sums of its shards'.
         """
-        sequences, targets = shard.sequences, shard.targets
+        sequences = shard.sequences
         n = len(sequences)
         masks = dropout or self._no_dropout
         if scratch is None:
@@ -483,44 +509,47 @@ class RNN:
         scratch.check(self._core, sequences, backward=True, masked=masks.recurrent.size > 0)
         dh0 = np.empty((n if inputs else 0, self.hidden_size), self.dtype)
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
-        theta = self._theta
         totals = np.zeros(5)
         uses_blas = self._core.uses_blas or inputs
+        batches = Batches(
+            self._core, self._theta, shard, scratch, masks, n_threads, uses_blas=uses_blas
+        )
         with one_blas_thread(uses_blas):
-            in_team(
-                min(n_threads, scratch.n_threads),
-                lambda team, thread: _bptt.train(
-                    team,
-                    thread,
-                    self._core,
-                    scratch.plan,
-                    scratch.arrays,
-                    theta,
-                    theta,  # no moments: no step is taken
-                    theta,
-                    dh0,
-                    dx,
-                    sequences.values,
-                    sequences.offsets[:-1],
-                    sequences.offsets[1:],
-                    shard.h0,
-                    masks.inputs,
-                    masks.recurrent,
-                    self._no_dropout.inputs,
-                    0,
-                    targets.values,
-                    targets.labels,
-                    targets.weights,
-                    totals,
-                    scratch.arrays["everyone"],
-                    n,
-                    _bptt.SOLVERS["none"],
-                ),
-                uses_blas,
-            )
+            batches.run(scratch.arrays["everyone"], n, totals, dh0=dh0, dx=dx)
         if inputs and masks.inputs.size:
             dx *= np.repeat(masks.inputs, sequences.lengths, axis=0)
         return ShardResult(float(totals[0]), shard.weight_sum, scratch.gradient, dh0, dx)
+
+    def run_truncated(
+        self, shard: Shard, truncation: Truncation, n_threads: int = 1
+    ) -> ShardResult:
+        """Run sequences forward and backward, no gradient flowing further than it is allowed to.
+
+        Parameters
+        ----------
+        shard : Shard
+        truncation : Truncation
+            From `cbptt.truncation.check_truncation`.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ShardResult
+            As of `run`; dh0 and dx are left out.
+        """
+        sequences, n = shard.sequences, len(shard.sequences)
+        scratch = self.scratch(sequences, n_threads=n_threads, truncation=truncation)
+        batches = Batches(
+            *(self._core, self._theta, shard, scratch, self._no_dropout, n_threads, truncation),
+            every=self._every,
+            uses_blas=self._core.uses_blas,
+        )
+        totals = np.zeros(5)
+        with one_blas_thread(self._core.uses_blas):
+            batches.run(scratch.arrays["everyone"], n, totals)
+        nothing = self._no_dropout.inputs
+        gradient = batches.gradient_sum.astype(self.dtype)
+        return ShardResult(float(totals[0]), shard.weight_sum, gradient, nothing, nothing)
 
     def run_forward(
         self, shard: Shard, scratch: Scratch | None = None, n_threads: int = 1
@@ -540,6 +569,7 @@ class RNN:
         n_threads: int = 1,
         *,
         masked: bool = False,
+        truncation: Truncation | None = None,
     ) -> Scratch:
         """Ask for the memory that batches are run in, forward and back.
 
@@ -549,8 +579,16 @@ class RNN:
         batch_size : sequences of a batch, default all
         n_threads : threads that may take part
         masked : whether there is to be dropout in the recurrence
+        truncation : the windows that batches are run in
         """
-        return self._scratch(sequences, batch_size, n_threads, backward=True, masked=masked)
+        return self._scratch(
+            sequences,
+            batch_size,
+            n_threads,
+            backward=True,
+            masked=masked,
+            longest=None if truncation is None else truncation.steps,
+        )
 
     def forward_scratch(self, sequences: Sequences, n_threads: int = 1) -> Scratch:
         """Ask for the memory that these sequences are run forward in."""
@@ -564,6 +602,7 @@ class RNN:
         *,
         backward: bool,
         masked: bool = False,
+        longest: int | None = None,
     ) -> Scratch:
         _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
         return make_scratch(
@@ -575,6 +614,7 @@ class RNN:
             self.dtype,
             backward=backward,
             masked=masked,
+            lengths=None if longest is None else np.minimum(sequences.lengths, longest),
         )
 
     def shard(

@@ -80,6 +80,7 @@ def make_scratch(
     *,
     backward: bool,
     masked: bool = False,
+    lengths: NDArray[np.intp] | None = None,
 ) -> Scratch:
     """Ask for the memory of batches.
 
@@ -93,8 +94,9 @@ def make_scratch(
     dtype : precision.
     backward : whether batches go forward and back, or forward only.
     masked : whether there is to be room for dropout in the recurrence.
+    lengths : (n,) steps of each sequence that are run at a time; by default all.
     """
-    longest_first = np.sort(sequences.lengths)[::-1].copy()
+    longest_first = np.sort(sequences.lengths if lengths is None else lengths)[::-1].copy()
     plan = Plan(network, longest_first, batch_size, backward, masked)
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt import _bptt
+from cbptt.batches import Batches, Step
 from cbptt.losses import Targets
 from cbptt.network import RNN
 from cbptt.optimizers import Moments, Optimizer
-from cbptt.results import Dropout
+from cbptt.results import Dropout, Shard
 from cbptt.sequences import Sequences
-from cbptt.threads import in_team, one_blas_thread
+from cbptt.threads import one_blas_thread
+from cbptt.truncation import Truncation
 
 __all__ = ["Descent", "Epoch", "Trainer", "minimise"]
 
@@ -72,6 +73,8 @@ class Trainer:
         others for each sequence and epoch, the same at all steps (see `Dropout`).
     moments : Moments, optional
         To go on from what an earlier trainer's optimiser remembers; it is changed in place.
+    truncation : Truncation, optional
+        Run each mini-batch in windows, with a step after each (see `cbptt.truncation`).
     n_threads : int, default=1
         Threads that may take part in a mini-batch; the results are the same bits for any number.
     """
@@ -88,6 +91,7 @@ class Trainer:
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     moments: Moments | None = None
+    truncation: Truncation | None = None
     n_threads: int = 1
     _batches_per_call: int = field(default=1, init=False)
 
@@ -95,20 +99,42 @@ class Trainer:
         network, n = self.network, len(self.sequences)
         if self.moments is None:
             self.moments = Moments.zeros_like(network.theta)
-        self._nothing = np.empty((0, 0), network.dtype)
-        self._scratch = network.scratch(
-            self.sequences, self.batch_size, self.n_threads, masked=self.recurrent_dropout > 0
+        sizes = (
+            network.n_inputs if self.dropout else 0,
+            network.hidden_size if self.recurrent_dropout else 0,
         )
-        self._masks = Dropout(
-            np.empty((n, network.n_inputs), network.dtype) if self.dropout else self._nothing,
-            np.empty((n, network.hidden_size), network.dtype)
-            if self.recurrent_dropout
-            else self._nothing,
+        self._masks = Dropout(*(np.empty((n if M else 0, M), network.dtype) for M in sizes))
+        self._scratch = network.scratch(
+            self.sequences,
+            self.batch_size,
+            self.n_threads,
+            masked=self.recurrent_dropout > 0,
+            truncation=self.truncation,
+        )
+        self._batches = Batches(
+            network._core,
+            network.theta,
+            Shard(self.sequences, self.targets, network.no_states),
+            self._scratch,
+            self._masks,
+            self.n_threads,
+            self.truncation,
+            every=network.readout == "every",
+            uses_blas=network._core.uses_blas,
         )
 
     def epoch(self, learning_rate: float | None = None) -> Epoch:
         """Pass over the data once, with another learning rate than the optimiser's, if given."""
-        n = len(self.sequences)
+        n, optimizer = len(self.sequences), self.optimizer
+        assert self.moments is not None
+        step = Step(
+            optimizer,
+            self.moments,
+            optimizer.learning_rate if learning_rate is None else learning_rate,
+            self.network.layout.n_weights,
+            self.alpha,
+            self.max_grad_norm,
+        )
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         totals = np.zeros(5)
         finite = True
@@ -118,7 +144,7 @@ class Trainer:
                 part = order[first : first + self._batches_per_call * self.batch_size]
                 self._draw(part)
                 started = time.perf_counter()
-                finite = self._run(part, totals, self.optimizer.solver, learning_rate)
+                finite = self._batches.run(part, self.batch_size, totals, step)
                 self._adapt(time.perf_counter() - started)
                 first += len(part)
         loss, weight, norm, n_clipped, n_steps = totals
@@ -138,7 +164,7 @@ class Trainer:
         with one_blas_thread(network._core.uses_blas):
             for first in range(0, n, self.batch_size):
                 part = np.arange(first, min(n, first + self.batch_size))
-                self._run(part, totals, "none")
+                self._batches.run(part, self.batch_size, totals)
                 gradient += self._scratch.gradient
         total, weight = totals[:2]
         weights = network.theta[: network.layout.n_weights]
@@ -164,65 +190,6 @@ class Trainer:
             self._batches_per_call *= 2
         elif seconds > SECONDS_BETWEEN_RETURNS:
             self._batches_per_call = max(1, self._batches_per_call // 2)
-
-    def _run(
-        self,
-        part: NDArray[np.intp],
-        totals: NDArray[np.float64],
-        solver: str,
-        learning_rate: float | None = None,
-    ) -> bool:
-        """Run some mini-batches, add their sums to totals; return whether all was finite."""
-        network, optimizer, scratch = self.network, self.optimizer, self._scratch
-        moments = self.moments
-        assert moments is not None
-        if learning_rate is None:
-            learning_rate = optimizer.learning_rate
-        n_steps = totals[4]
-        finite = in_team(
-            scratch.n_threads,
-            lambda team, thread: _bptt.train(
-                team,
-                thread,
-                network._core,
-                scratch.plan,
-                scratch.arrays,
-                network.theta,
-                moments.first,
-                moments.second,
-                self._nothing,
-                self._nothing,
-                self.sequences.values,
-                self.sequences.offsets[:-1],
-                self.sequences.offsets[1:],
-                self._nothing,
-                self._masks.inputs,
-                self._masks.recurrent,
-                self._nothing,
-                0,
-                self.targets.values,
-                self.targets.labels,
-                self.targets.weights,
-                totals,
-                part.astype(np.intp, copy=False),
-                self.batch_size,
-                _bptt.SOLVERS[solver],
-                network.layout.n_weights,
-                self.alpha,
-                self.max_grad_norm,
-                learning_rate,
-                optimizer.momentum,
-                optimizer.nesterov,
-                optimizer.beta_1,
-                optimizer.beta_2,
-                optimizer.epsilon,
-                optimizer.decay,
-                moments.n_steps,
-            ),
-            network._core.uses_blas,
-        )
-        moments.n_steps += int(totals[4] - n_steps)
-        return finite
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,89 @@ def test_scratch_is_as_large_as_a_window_and_not_as_a_sequence():
     assert size[1_000] == size[100_000]
 
 
+# ---- estimators ---------------------------------------------------------------------------------
+
+ESTIMATORS = (
+    cbptt.RNNClassifier,
+    cbptt.RNNRegressor,
+    cbptt.RNNSequenceClassifier,
+    cbptt.RNNSequenceRegressor,
+)
+a_few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def make_targets(estimator, X):
+    sums = [np.cumsum(x[:, 0]) for x in X]
+    if estimator in ESTIMATORS[:2]:
+        sums = np.array([s[-1] for s in sums])
+        return sums > 0 if estimator is cbptt.RNNClassifier else sums
+    return [s > 0 for s in sums] if estimator is cbptt.RNNSequenceClassifier else sums
+
+
+@a_few_epochs
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_an_estimator_whose_windows_hold_everything_is_the_plain_one(estimator):
+    X, _, _ = make_data()
+    y = make_targets(estimator, X)
+    plain, windowed = (
+        estimator(5, max_iter=4, random_state=0, batch_size=2, bptt_steps=steps).fit(X, y)
+        for steps in (None, 12)
+    )
+    assert_array_equal(windowed.network_.theta, plain.network_.theta)
+    assert windowed.loss_curve_ == plain.loss_curve_
+
+
+@a_few_epochs
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_an_estimator_learns_from_windows(estimator):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(T, D)) for T in rng.integers(20, 60, 30)]
+    X = [x + np.sign(x[:1]) for x in X]
+    y = [np.sign(x.mean()) for x in X]
+    y = (
+        y
+        if estimator in ESTIMATORS[:2]
+        else [np.full(len(x), v) for x, v in zip(X, y, strict=True)]
+    )
+    model = estimator(
+        8, max_iter=30, random_state=0, learning_rate_init=0.01, bptt_steps=8, bptt_stride=5
+    )
+    losses = model.fit(X, y).loss_curve_
+    assert losses[-1] < losses[0] / 2
+
+
+@a_few_epochs
+def test_one_long_series_is_cut_into_streams():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 1_000))
+    y = np.roll(x, 1, axis=1)
+    model = cbptt.RNNSequenceRegressor(
+        16, batch_size=8, bptt_steps=20, bptt_streams=True, learning_rate_init=0.01, max_iter=60,
+        random_state=0,
+    ).fit(x, y)  # fmt: skip
+    assert model.t_ == 8 * model.n_iter_
+    assert model.score(x, y) > 0.9
+    # pieces are a window long at least
+    short = cbptt.RNNSequenceRegressor(4, bptt_steps=400, bptt_streams=True, max_iter=1)
+    assert short.fit(x, y).t_ == 2
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options", "message"),
+    [
+        (ESTIMATORS[0], {"bptt_streams": True, "bptt_steps": 5}, "expected targets for each step"),
+        (ESTIMATORS[2], {"bptt_streams": True}, "a number of steps for bptt_steps"),
+        (ESTIMATORS[2], {"bptt_steps": 5, "solver": "lbfgs"}, "needs the exact gradient"),
+        (ESTIMATORS[0], {"bptt_steps": 5, "pooling": "mean"}, "mean of all states"),
+        (ESTIMATORS[3], {"bptt_steps": 5, "bptt_stride": 9}, "at most 5"),
+    ],
+)
+def test_an_estimator_refuses_a_truncation_that_does_not_fit(estimator, options, message):
+    X, _, _ = make_data()
+    with pytest.raises(ValueError, match=f"^{estimator.__name__} got .*{message}"):
+        estimator(4, **options).fit(X, make_targets(estimator, X))
+
+
 # ---- bad input ---------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, 
 from cbptt.results import Shard
 from cbptt.sequences import Ragged, Sequences, check_sequences
 from cbptt.training import Trainer
+from cbptt.truncation import Truncation, check_truncation
 
 # Sequences whose gradient L-BFGS asks for at a time.
 FULL_BATCH = 256
@@ -117,6 +118,9 @@ class BaseRNN(
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         learn_initial_state: bool = False,
+        bptt_steps: int | None = None,
+        bptt_stride: int | None = None,
+        bptt_streams: bool = False,
         init: str = "orthogonal",
         missing: str = "error",
         dtype: str = "auto",
@@ -150,6 +154,9 @@ class BaseRNN(
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.learn_initial_state = learn_initial_state
+        self.bptt_steps = bptt_steps
+        self.bptt_stride = bptt_stride
+        self.bptt_streams = bptt_streams
         self.init = init
         self.missing = missing
         self.dtype = dtype
@@ -242,6 +249,7 @@ class BaseRNN(
         known: dict[str, Any] | None = None,
     ) -> Self:
         self._validate_params()
+        truncation = self._truncation()
         goes_on = hasattr(self, "network_") and (incremental or self.warm_start)
         if goes_on:
             known = self._known_targets()
@@ -268,10 +276,12 @@ class BaseRNN(
         elif self.early_stopping:
             data, labels, held_out = self._hold_out(data, labels, network, rng)
         labels = replace(labels, weights=labels.weights * labels.emphasis)
+        if self.bptt_streams and truncation is not None:
+            data = self._streams(data, truncation.steps)
         shard = self._shard(network, data, labels, "y")
 
         moments = copy.deepcopy(self._moments) if goes_on and incremental else None
-        trainer = self._trainer(network, shard, rng, moments)
+        trainer = self._trainer(network, shard, rng, moments, truncation)
         history = copy.deepcopy(self._history) if goes_on else History()
         fitting = self._fitting(trainer, history, held_out, learned, incremental, goes_on)
 
@@ -392,7 +402,44 @@ class BaseRNN(
         aside = self._shard(network, *_take(sequences, labels, held_out, self._readout), "y")
         return *_take(sequences, labels, train, self._readout), aside
 
+    def _streams(self, sequences: Sequences, shortest: int) -> Sequences:
+        """Cut sequences into about as many pieces as a mini-batch takes, of a window at least."""
+        lengths = sequences.lengths
+        share = self._batch_size() * lengths / sequences.n_steps
+        n_pieces = np.minimum(np.maximum(1, np.rint(share)), lengths // shortest)
+        cuts = [
+            np.linspace(first, last, int(max(1, n)), endpoint=False).astype(np.intp)
+            for first, last, n in zip(
+                sequences.offsets[:-1], sequences.offsets[1:], n_pieces, strict=True
+            )
+        ]
+        offsets = np.concatenate([*cuts, sequences.offsets[-1:]])
+        return replace(sequences, offsets=offsets)
+
     # ---- fit: the parts -----------------------------------------------------------------------
+
+    def _truncation(self) -> Truncation | None:
+        name = type(self).__name__
+        if self.bptt_steps is not None and self.solver == "lbfgs":
+            raise ValueError(
+                f"{name} got bptt_steps={self.bptt_steps} with solver='lbfgs', which needs the "
+                f"exact gradient; expected bptt_steps=None, or another solver."
+            )
+        if self.bptt_streams and (self.bptt_steps is None or self._readout != "every"):
+            raise ValueError(
+                f"{name} got bptt_streams=True; expected targets for each step, and a number of "
+                f"steps for bptt_steps."
+            )
+        return check_truncation(
+            self.bptt_steps,
+            self.bptt_stride,
+            readout=self._readout,
+            learn_initial_state=self.learn_initial_state,
+            caller=name,
+        )
+
+    def _batch_size(self) -> int:
+        return 32 if self.batch_size == "auto" else int(self.batch_size)
 
     def _generator(self, goes_on: bool) -> np.random.Generator:
         if goes_on:
@@ -463,17 +510,21 @@ class BaseRNN(
         return Sgd(rate, self.momentum, self.nesterovs_momentum)
 
     def _trainer(
-        self, network: RNN, shard: Shard, rng: np.random.Generator, moments: Moments | None
+        self,
+        network: RNN,
+        shard: Shard,
+        rng: np.random.Generator,
+        moments: Moments | None,
+        truncation: Truncation | None,
     ) -> Trainer:
         stochastic = self.solver != "lbfgs"
         n = len(shard.sequences)
-        batch_size = 32 if self.batch_size == "auto" else int(self.batch_size)
         return Trainer(
             network,
             shard.sequences,
             shard.targets,
             self._optimizer(),
-            batch_size=min(batch_size if stochastic else FULL_BATCH, n),
+            batch_size=min(self._batch_size() if stochastic else FULL_BATCH, n),
             rng=rng,
             alpha=0 if self.solver == "adamw" else self.alpha,
             max_grad_norm=np.inf if self.max_grad_norm is None else self.max_grad_norm,
@@ -481,6 +532,7 @@ class BaseRNN(
             dropout=self.dropout if stochastic else 0,
             recurrent_dropout=self.recurrent_dropout if stochastic else 0,
             moments=moments,
+            truncation=truncation,
             n_threads=self._n_threads(),
         )
 

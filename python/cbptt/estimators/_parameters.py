@@ -50,6 +50,9 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [_SHARE],
     "recurrent_dropout": [_SHARE],
     "learn_initial_state": ["boolean"],
+    "bptt_steps": [_AT_LEAST_1, None],
+    "bptt_stride": [_AT_LEAST_1, None],
+    "bptt_streams": ["boolean"],
     "init": [StrOptions(set(INITIALISATIONS))],
     "missing": [StrOptions({"error", "mask"})],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -87,6 +90,9 @@ class Parameters(TypedDict, total=False):
     dropout: float
     recurrent_dropout: float
     learn_initial_state: bool
+    bptt_steps: int | None
+    bptt_stride: int | None
+    bptt_streams: bool
     init: str
     missing: str
     dtype: str
@@ -163,6 +169,19 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         & Ghahramani 2016). Not for "lbfgs".
     learn_initial_state : bool, default=False
         Learn the hidden state before the first step, else it is 0.
+    bptt_steps : int or None, default=None
+        Let a gradient flow back through so many steps at the most (truncated BPTT, Williams & Peng
+        1990). Each mini-batch is run in windows of so many steps, with a step of the solver after
+        each; the hidden states are carried from window to window, and start anew with the next
+        sequences. Memory grows with the window and not with the sequences. With one target for
+        each sequence only its last window is gone back through. None is the exact gradient.
+    bptt_stride : int or None, default=None
+        Steps from a window to the next, at most bptt_steps, which is what None stands for. With
+        fewer, windows overlap, and more losses flow back further.
+    bptt_streams : bool, default=False
+        Cut long sequences into about batch_size pieces, as language models do, that are trained on
+        side by side, each from an initial state of its own; for few very long sequences with
+        targets per step.
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
         Starting values: orthogonal recurrent and Glorot input weights; PyTorch's uniform ones; or
         the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.

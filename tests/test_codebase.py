@@ -85,6 +85,7 @@ CORES = {
     "_team": set(),
     "_plan": {"_kernels", "_packing"},
     "_pooling": {"_plan"},
+    "_live": {"_elman", "_kernels", "_losses", "_plan"},
     "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
     | {"_plan", "_pooling", "_team"},
 }
@@ -326,6 +327,7 @@ def test_a_stub_tells_the_names_that_its_module_has(name: str) -> None:
 def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
     assert {name for name in COMPILED if stub_of(name)[0]} == {
         "_kernels",
+        "_live",
         "_packing",
         "_losses",
         "_optimizers",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt import _bptt
 from cbptt._kernels import FUNCTIONS
+from cbptt._live import Live, pack, packed_size
 from cbptt._losses import LOSSES, evaluate
 from cbptt._plan import READOUTS as READOUT_CODES
 from cbptt._plan import Network
@@ -29,12 +30,12 @@ from cbptt.losses import (
 )
 from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
 from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
-from cbptt.scratch import Scratch, make_scratch
+from cbptt.scratch import Scratch, aligned, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
 from cbptt.truncation import Truncation, check_truncation
 
-__all__ = ["RNN", "Derivatives", "Forward", "Shard", "ShardResult"]
+__all__ = ["RNN", "Derivatives", "Forward", "Live", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
 
@@ -305,6 +306,41 @@ class RNN:
             sequences, self.no_states, everything=True, n_threads=n_threads
         )
         return hidden, final
+
+    # ---- live sequences -----------------------------------------------------------------------
+
+    def start(self, n: int) -> Array:
+        """Return the states (n, M) before the first step: 0, or what is learned."""
+        states = np.zeros((n, self.hidden_size), self.dtype)
+        if "initial_state" in self._views:
+            states[:] = self._views["initial_state"]
+        return states
+
+    def live(self) -> Live:
+        """Return a copy of the network, as it is now, that takes one step of sequences at a time.
+
+        ``out, h = live.step(x, h)`` takes x (n, D) and h (n, M) and returns h2 (n, K) and the new
+        h, whatever the readout; arrays are C-contiguous and of the network's precision.
+        """
+        packed = aligned((packed_size(self._core),), self.dtype)
+        pack(packed, self._theta, self._core)
+        return Live(self._core, packed, np.empty, self.dtype)
+
+    def with_readout(self, readout: str) -> RNN:
+        """Return a network of the same parameters, not copied, with another readout."""
+        other = RNN.__new__(RNN)
+        other.__dict__.update(self.__dict__)
+        other.readout = readout
+        other._set_theta(self._theta)
+        return other
+
+    def continued(self, sequences: Sequences, states: Array) -> tuple[Array, Array]:
+        """Return h2 of every step (steps, K) of checked sequences that go on from states (n, M),
+        and the states after them.
+        """
+        network = self if self._every else self.with_readout("every")
+        _, outputs, final = network._forward(sequences, states, everything=True)
+        return outputs, final
 
     # ---- loss and derivatives -----------------------------------------------------------------
 

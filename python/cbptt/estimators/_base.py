@@ -27,6 +27,7 @@ from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_cal
 from cbptt.estimators._fitting import Fitting, History, Schedule
 from cbptt.estimators._missing import indicate, mean_of_steps
 from cbptt.estimators._parameters import CONSTRAINTS
+from cbptt.estimators._streaming import Streaming
 from cbptt.estimators._targets import steps_like
 from cbptt.network import RNN
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
@@ -77,6 +78,7 @@ def _is_stochastic(estimator: BaseRNN) -> bool:
 
 
 class BaseRNN(
+    Streaming,
     CallbackSupportMixin,  # type: ignore[misc]
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
@@ -311,7 +313,8 @@ class BaseRNN(
 
         for category, message in fitting.complaints:
             warnings.warn(message, category, stacklevel=_frames_below_caller())
-        self.__dict__.pop("feature_names_in_", None)
+        for name in ("feature_names_in_", "_live"):
+            self.__dict__.pop(name, None)
         for name, value in attributes().items():
             setattr(self, name, value)
         return self
@@ -613,6 +616,10 @@ class BaseRNN(
     def intercepts_(self) -> list[NDArray[np.floating]]:
         """[b0 (M,), b1 (K,)]."""
         return [self.network_.parameters[name] for name in ("bias_h", "bias_o")]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_live"}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -16,7 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
 from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
-from cbptt.estimators._targets import POOLING_CONSTRAINT, TargetPerSequence, TargetPerStep
+from cbptt.estimators._targets import (
+    POOLING_CONSTRAINT,
+    TargetPerSequence,
+    TargetPerStep,
+    steps_like,
+)
 from cbptt.losses import spell_place
 from cbptt.results import Shard
 from cbptt.sequences import Sequences
@@ -329,6 +334,37 @@ class RNNClassifier(TargetPerSequence, _Classifier):
         super().__init__(hidden_layer_sizes, **parameters)
         self.class_weight = class_weight
         self.pooling = pooling
+
+    def predict_proba(self, X: Any, *, at: str = "end") -> Any:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : sequences, in any form that `fit` takes
+        at : {"end", "every"}, default="end"
+            After the last step of a sequence; or after each step, from what was seen until then.
+
+        Returns
+        -------
+        p : (n, n_classes) ndarray; with "every" (n, T, n_classes) for an array X, and for ragged X
+            a 1-D object array of (T_i, n_classes) ndarrays
+            Columns in the order of `classes_`. For several labels at once the probability of each,
+            which need not add up to 1.
+
+        Raises
+        ------
+        ValueError
+            With "every" where pooling is not "last".
+        """
+        if at == "end":
+            return super().predict_proba(X)
+        if at != "every":
+            raise ValueError(
+                f"{type(self).__name__}.predict_proba got at={at!r}; expected 'end' or 'every'."
+            )
+        sequences = self._read(X)
+        network = self._network_of_steps().with_readout("every")
+        return steps_like(sequences, network.outputs(sequences, self._n_threads()))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

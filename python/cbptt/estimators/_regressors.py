@@ -98,6 +98,9 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         """(R,) or (R, K) predictions, as y was in fit."""
         return outputs[:, 0] if self._flat_targets else outputs
 
+    def _tell(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+        return self._numbers(outputs)
+
     def predict(self, X: Any) -> Any:
         """Predict the targets.
 

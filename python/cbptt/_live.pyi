@@ -1,0 +1,22 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from cbptt._plan import Network
+
+@disjoint_base
+class Live:
+    def __new__(
+        cls,
+        net: Network,
+        packed: NDArray[np.floating],
+        empty: Callable[..., NDArray[Any]],
+        dtype: np.dtype[Any],
+    ) -> Live: ...
+    def step(self, x: Any, h: Any) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None: ...
+
+def packed_size(net: Network) -> int: ...
+def pack(packed: NDArray[np.floating], theta: NDArray[np.floating], net: Network) -> None: ...

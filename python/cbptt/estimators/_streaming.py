@@ -1,0 +1,165 @@
+"""Live sequences: one step of some of them at a time, the states in the caller's hands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from cbptt.estimators._missing import indicate
+from cbptt.network import RNN, Live
+from cbptt.sequences import Sequences, check_sequences, read_array
+
+Array = NDArray[np.floating]
+
+
+class Streaming:
+    """What an estimator does step by step; a state is a plain (n, M) array."""
+
+    network_: RNN
+    _fill: NDArray[np.float64] | None
+    _live: Live | None = None
+
+    def start(self, n: int = 1) -> Array:
+        """Return the states of n sequences before their first steps.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Number of live sequences.
+
+        Returns
+        -------
+        state : (n, M) ndarray
+            0, or the initial state that was learned. It may be stored, and cut and joined along its
+            first axis.
+
+        Raises
+        ------
+        ValueError
+            Where n is below 1, or the outputs read the mean or the largest values of all states,
+            which cannot be told from the last one.
+        """
+        network = self._network_of_steps()
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"{type(self).__name__}.start got n={n!r}; expected an int from 1 up.")
+        return network.start(int(n))
+
+    def step(self, x: Any, state: Any) -> tuple[Array, Array]:
+        """Take one step of some live sequences.
+
+        Parameters
+        ----------
+        x : (n, D) array, or (n,) where D is 1
+            The inputs of the step. Quickest as a C-contiguous array of the network's precision.
+        state : (n, M) array, from `start` or the step before
+
+        Returns
+        -------
+        y : (n, K) or (n,) ndarray
+            What the outputs tell after this step: the probabilities of the classes, or numbers as
+            `predict` gives them.
+        state : (n, M) ndarray
+            To be handed to the next step; the one given is left as it is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where x or state does not fit the network, or each other, or is not finite.
+        """
+        live = self._live
+        told = None if live is None else live.step(x, state)
+        if told is None:
+            told = self._step_with_care(x, state)
+        return self._tell(told[0]), told[1]
+
+    def step_many(self, X: Any, state: Any) -> tuple[Any, Array]:
+        """Take a block of steps of some live sequences.
+
+        Parameters
+        ----------
+        X : n sequences, in any form that `fit` takes: their next steps
+        state : (n, M) array, from `start` or the step before
+
+        Returns
+        -------
+        y : what `step` tells, of each step: (n, T, K) or (n, T) ndarray for an array X, for ragged
+            X a 1-D object array of (T_i, K) or (T_i,) ndarrays
+        state : (n, M) ndarray
+        """
+        network = self._network_of_steps()
+        sequences: Sequences = self._read(X)  # type: ignore[attr-defined]
+        states = self._check_state(state, len(sequences), network)
+        output, final = network.continued(sequences, states)
+        mirrored = sequences.shape_like(self._tell(output))
+        return np.asarray(mirrored) if sequences.form == "ragged" else mirrored, final
+
+    def reset(self, state: Any, rows: Any) -> Array:
+        """Return states in which some sequences begin anew.
+
+        Parameters
+        ----------
+        state : (n, M) array
+        rows : index of the sequences that begin: ints, a mask or a slice
+
+        Returns
+        -------
+        state : (n, M) ndarray, a copy
+        """
+        network = self._network_of_steps()
+        states = self._check_state(state, None, network).copy()
+        states[rows] = network.start(1)
+        return states
+
+    # ---- the parts ----------------------------------------------------------------------------
+
+    def _tell(self, outputs: Array) -> Array:
+        """Return the network's outputs as they are told."""
+        return outputs
+
+    def _network_of_steps(self) -> RNN:
+        check_is_fitted(self)
+        network = self.network_
+        if network.readout in ("mean", "max"):
+            raise ValueError(
+                f"{type(self).__name__} with pooling={network.readout!r} reads all states of a "
+                f"sequence, so it cannot go on from the last one; expected pooling='last'."
+            )
+        return network
+
+    def _step_with_care(self, x: Any, state: Any) -> tuple[Array, Array]:
+        """Take a step from whatever may be given, or say what is wrong with it."""
+        network, name = self._network_of_steps(), type(self).__name__
+        if self._live is None:
+            self._live = network.live()
+        D = network.n_inputs if self._fill is None else network.n_inputs // 2
+        expected = f"expected shape (n, {D}), the inputs of one step of n sequences"
+        array = read_array(x, caller=name, name="x", ndims=(1, 2), expected=expected)
+        if array.ndim == 1 and D == 1:
+            array = array[:, None]
+        if array.ndim != 2 or array.shape[1] != D or len(array) == 0:
+            raise ValueError(f"{name} got x of shape {array.shape}; {expected}.")
+        steps = check_sequences(
+            array[:, None, :],
+            caller=name,
+            name="x",
+            dtype=network.dtype,
+            allow_nan=self._fill is not None,
+        )
+        states = self._check_state(state, len(array), network)
+        told = self._live.step(indicate(steps, self._fill).values, states)
+        assert told is not None
+        return told
+
+    def _check_state(self, state: Any, n: int | None, network: RNN) -> Array:
+        name, M = type(self).__name__, network.hidden_size
+        expected = f"expected shape ({'n' if n is None else n}, {M}), from start or the step before"
+        states = read_array(state, caller=name, name="state", ndims=(2,), expected=expected)
+        if states.shape[1] != M or (n is not None and len(states) != n):
+            raise ValueError(f"{name} got state of shape {states.shape}; {expected}.")
+        states = np.ascontiguousarray(states, network.dtype)
+        if not np.isfinite(states).all():
+            raise ValueError(f"{name} got NaN or infinity in state; expected finite values.")
+        return states

@@ -1,0 +1,192 @@
+"""A network for sequences that arrive step by step: one step of n of them at a time.
+
+A call takes microseconds, so nothing is done in it that can be done before: the parameters lie
+packed, and arrays are looked at through their buffers.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_CONTIG, PyBUF_CONTIG_RO, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+)
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cython cimport floating
+from libc.math cimport isfinite
+from libc.string cimport memcpy, memset
+
+from cbptt._elman cimport folds
+from cbptt._kernels cimport IDENTITY, forward_step, pack_matrix
+from cbptt._losses cimport output
+from cbptt._plan cimport Network
+
+
+cdef enum:
+    ON_STACK = 1 << 14  # bytes of scratch that need not be asked for
+
+
+cdef void step(
+    floating* out,           # OUT (n, K)  h2
+    floating* h_new,         # OUT (n, M)
+    const floating* x,       # IN  (n, D)
+    const floating* h,       # IN  (n, M)
+    const floating* packed,  # IN  from `pack`
+    floating* scratch,       # (n, 2 L + LK)
+    Network net,
+    Py_ssize_t n,
+) noexcept nogil:
+    """a1_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a1_t),  h2_t = f_out(W1 h_t + b1)"""
+    cdef:
+        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK, i
+        const floating* bias_o = packed + L
+        const floating* ih = bias_o + LK
+        const floating* hh = ih + D * L
+        const floating* oh = hh + M * L
+        floating* h_prev = scratch
+        floating* h_t = scratch + n * L
+        floating* z = h_t + n * L
+    # numbers between the rows are multiplied by zeros, so they must be finite
+    memset(h_prev, 0, n * L * sizeof(floating))
+    for i in range(n):
+        memcpy(h_prev + i * L, h + i * M, M * sizeof(floating))
+
+    # as in elman_forward, to the bit
+    if folds(n):
+        forward_step(h_t, packed, 0, x, D, ih, h_prev, hh, n, M, D, net.f)
+    else:
+        forward_step(h_t, packed, 0, x, D, ih, <const floating*> NULL, <const floating*> NULL, n,
+                     M, D, IDENTITY)
+        forward_step(h_t, h_t, L, x, D, <const floating*> NULL, h_prev, hh, n, M, D, net.f)
+    forward_step(z, bias_o, 0, h_t, L, oh, <const floating*> NULL, <const floating*> NULL, n, K, M,
+                 IDENTITY)
+    output(z, LK, n, K, net.f_out)
+    for i in range(n):
+        memcpy(h_new + i * M, h_t + i * L, M * sizeof(floating))
+        memcpy(out + i * K, z + i * LK, K * sizeof(floating))
+
+
+cdef bint all_finite(const floating* v, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not isfinite(v[i]):
+            return False
+    return True
+
+
+cdef bint take(Py_buffer* view, object array, int flags, Py_ssize_t columns, char code) except -1:
+    """Look at an (n, columns) array; return whether it is one, of this kind of number"""
+    try:
+        PyObject_GetBuffer(array, view, flags | PyBUF_FORMAT)
+    except (BufferError, TypeError, ValueError):
+        return False
+    if (view.ndim == 2 and view.shape[1] == columns and view.format[0] == code
+            and view.format[1] == 0):
+        return True
+    PyBuffer_Release(view)
+    return False
+
+
+cdef class Live:
+    """Steps of live sequences through a copy of a network's parameters.
+
+    Parameters
+    ----------
+    net : Network
+    packed : array from `pack`, which is kept
+    empty : callable
+        numpy.empty
+    dtype : the precision of packed
+    """
+
+    cdef:
+        Network net
+        object empty, dtype, memory
+        Py_buffer packed
+        bint single
+
+    def __cinit__(self, Network net, object packed, object empty, object dtype):
+        self.net, self.empty, self.dtype, self.memory = net, empty, dtype, packed
+        self.single = net.itemsize == sizeof(float)
+        PyObject_GetBuffer(packed, &self.packed, PyBUF_CONTIG_RO)
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.packed)
+
+    def step(self, x, h):
+        """Take one step.
+
+        Parameters
+        ----------
+        x : (n, D) array of the network's precision, C-contiguous
+        h : (n, M) likewise
+
+        Returns
+        -------
+        (out, h_new) : (n, K) and (n, M) arrays; or None, where x or h is not as described or not
+            finite.
+        """
+        cdef:
+            Network net = self.net
+            Py_buffer of_x, of_h, of_out, of_h_new
+            char code = b"f" if self.single else b"d"
+            Py_ssize_t n, size
+            char on_stack[ON_STACK]
+            void* scratch = on_stack
+            bint finite = False
+        if not take(&of_x, x, PyBUF_CONTIG_RO, net.D, code):
+            return None
+        if not take(&of_h, h, PyBUF_CONTIG_RO, net.M, code):
+            PyBuffer_Release(&of_x)
+            return None
+        n = of_x.shape[0]
+        if n == of_h.shape[0] and n > 0:
+            if self.single:
+                finite = (all_finite(<const float*> of_x.buf, n * net.D)
+                          and all_finite(<const float*> of_h.buf, n * net.M))
+            else:
+                finite = (all_finite(<const double*> of_x.buf, n * net.D)
+                          and all_finite(<const double*> of_h.buf, n * net.M))
+        if not finite:
+            PyBuffer_Release(&of_x)
+            PyBuffer_Release(&of_h)
+            return None
+        size = n * (2 * net.L + net.LK) * net.itemsize
+        if size > ON_STACK:
+            scratch = PyMem_Malloc(size)
+        try:
+            if scratch == NULL:
+                raise MemoryError
+            out, h_new = self.empty((n, net.K), self.dtype), self.empty((n, net.M), self.dtype)
+            PyObject_GetBuffer(out, &of_out, PyBUF_CONTIG)
+            PyObject_GetBuffer(h_new, &of_h_new, PyBUF_CONTIG)
+            if self.single:
+                step(<float*> of_out.buf, <float*> of_h_new.buf, <const float*> of_x.buf,
+                     <const float*> of_h.buf, <const float*> self.packed.buf, <float*> scratch, net,
+                     n)
+            else:
+                step(<double*> of_out.buf, <double*> of_h_new.buf, <const double*> of_x.buf,
+                     <const double*> of_h.buf, <const double*> self.packed.buf, <double*> scratch,
+                     net, n)
+            PyBuffer_Release(&of_out)
+            PyBuffer_Release(&of_h_new)
+            return out, h_new
+        finally:
+            PyBuffer_Release(&of_x)
+            PyBuffer_Release(&of_h)
+            if size > ON_STACK:
+                PyMem_Free(scratch)
+
+
+def packed_size(Network net):
+    """Numbers that `pack` writes."""
+    return net.L + net.LK + (net.D + net.M) * net.L + net.M * net.LK
+
+
+def pack(floating[::1] packed, const floating[::1] theta, Network net):
+    """Lay out the parameters as `Live` wants them; packed is (packed_size,)."""
+    cdef Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
+    cdef floating* p = &packed[0]
+    memset(p, 0, (L + LK) * sizeof(floating))
+    memcpy(p, &theta[net.bias_h], M * sizeof(floating))
+    memcpy(p + L, &theta[net.bias_o], K * sizeof(floating))
+    p += L + LK
+    pack_matrix(p, &theta[net.weight_ih], D, M, True)
+    pack_matrix(p + D * L, &theta[net.weight_hh], M, M, True)
+    pack_matrix(p + (D + M) * L, &theta[net.weight_ho], M, K, True)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import cbptt
-from cbptt.optimizers import Adam, Sgd
+from cbptt.optimizers import AdaGrad, Adam, RmsProp, Sgd
 
 torch = pytest.importorskip("torch", reason="PyTorch, the peer to compare with, is not installed")
 
@@ -103,6 +103,40 @@ def assert_near(actual, expected):
     assert_allclose(actual, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+@LOSSES
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_truncated_gradients_are_those_of_pytorch_with_detached_states(steps, loss):
+    net = make_net("every", loss)
+    X, Y = make_data("every", loss)
+    theirs = TorchNetwork(net)
+    for x, y in zip(tensors(X), tensors(Y), strict=True):
+        state = torch.zeros(1, M, dtype=torch.float64)
+        for done in range(0, len(x), steps):
+            part = x[done : done + steps]
+            theirs.loss([part], [y[done : done + steps]], state).backward()
+            state = theirs.rnn(part, state)[1].detach()
+    _, gradients = net.loss_and_gradients(X, Y, reduction="sum", bptt_steps=steps)
+    for name, parameter in theirs.named.items():
+        assert_near(gradients[name], parameter.grad)
+
+
+@pytest.mark.parametrize("readout", ["mean", "max"])
+def test_gradients_of_pooled_readouts_are_those_of_pytorch(readout):
+    net = make_net(readout, "log_loss")
+    X, Y = make_data(readout, "log_loss")
+    theirs = TorchNetwork(net)
+    loss = 0
+    for x, y in zip(tensors(X), tensors(Y), strict=True):
+        hidden, _ = theirs.rnn(x)
+        read = hidden.mean(dim=0) if readout == "mean" else hidden.amax(dim=0)
+        loss = loss + torch.nn.functional.cross_entropy(theirs.fc(read), y)
+    loss.backward()
+    ours, gradients = net.loss_and_gradients(X, Y, reduction="sum")
+    assert_allclose(ours, loss.item(), rtol=1e-12)
+    for name, parameter in theirs.named.items():
+        assert_near(gradients[name], parameter.grad)
+
+
 @READOUTS
 @LOSSES
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -131,6 +165,11 @@ def test_loss_and_gradients_are_those_of_pytorch(activation, loss, readout):
 # two tread the same path.
 OPTIMIZERS = {
     "adam": (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
+    "rmsprop": (
+        RmsProp(0.01, beta_2=0.8),
+        lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.8, eps=1e-8),
+    ),
+    "adagrad": (AdaGrad(0.05), lambda p: torch.optim.Adagrad(p, 0.05, eps=1e-8)),
     "adam, other constants": (
         Adam(0.02, beta_1=0.5, beta_2=0.9, epsilon=0.01),
         lambda p: torch.optim.Adam(p, 0.02, betas=(0.5, 0.9), eps=0.01),

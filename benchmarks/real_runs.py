@@ -1,0 +1,52 @@
+"""Real tasks, from the data to the accuracy; see README.md beside this file.
+
+python benchmarks/real_runs.py {vowels,digits,stress,rows} [--quick] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from cbptt.config import versions
+from report import Report
+
+TASKS = {
+    "vowels": "Japanese Vowels: a grid search over a pipeline",
+    "digits": "spoken digits, beside a loop in PyTorch",
+    "stress": "the stress of each vowel of English words",
+    "rows": "images of digits row by row, beside MLPClassifier",
+}
+
+
+def main() -> None:
+    """Print the machine, then run the task asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="task", required=True)
+    for name, what in TASKS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("--quick", action="store_true", help="only whether it runs")
+        command.add_argument("--out", type=Path, help="keep the text here, and the numbers beside")
+    options = parser.parse_args()
+
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are meant to run out
+    with Report(options.out) as report, threadpool_limits(1):
+        machine = versions()
+        report.raw |= {"task": options.task, "quick": options.quick, "machine": machine}
+        report.line(shlex.join(["python", "benchmarks/real_runs.py", *sys.argv[1:]]))
+        width = max(map(len, machine))
+        for name, value in machine.items():
+            report.line(f"{name:>{width}}: {value}")
+        report.line()
+        import_module(f"real.{options.task}").run(report, options.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -692,3 +692,10 @@ def test_early_stopping_prints_in_the_words_of_mlp(capsys):
     ours = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in ours] == [line.split()[0] for line in theirs]
     assert ours[-1] == theirs[-1]
+
+
+def test_a_cosine_that_has_come_to_its_end_is_no_reason_to_warn():
+    X, y = make_data(RNNRegressor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert small(RNNRegressor, learning_rate="cosine").fit(X, y).n_iter_ == 4

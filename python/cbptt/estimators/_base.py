@@ -226,7 +226,8 @@ class BaseRNN(
         Warns
         -----
         ConvergenceWarning
-            When max_iter epochs pass without convergence, or the loss ceases to be finite.
+            When max_iter epochs pass without convergence (but with learning_rate="cosine"), or the
+            loss ceases to be finite.
         UserWarning
             When Ctrl-C ends training; the weights until then are kept.
         """

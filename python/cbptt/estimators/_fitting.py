@@ -114,10 +114,9 @@ class Fitting:
     def epochs(self, max_iter: int) -> None:
         """Train by mini-batches, for at most so many epochs."""
         try:
-            while self.n_iter < max_iter:
-                if self._epoch():
-                    break
-            else:
+            while not (stopped := self._epoch()) and self.n_iter < max_iter:
+                pass
+            if not stopped and self.schedule.kind != "cosine":  # whose rate is 0 at max_iter
                 self._complain(
                     f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
                     f"optimization hasn't converged yet."

@@ -317,6 +317,12 @@ class RNNClassifier(TargetPerSequence, _Classifier):
     >>> model = RNNClassifier(8, max_iter=100, learning_rate_init=0.03, tol=0.01, random_state=0)
     >>> model.fit(X, y).predict(X[8:12])
     array(['low', 'low', 'high', 'high'], dtype='<U4')
+
+    Two labels at once, each of which may hold: is the mean of a variable above zero?
+
+    >>> both = [x.mean(axis=0) > 0 for x in X]
+    >>> model.fit(X, both).predict(X[8:12]).shape
+    (4, 2)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS | {
@@ -391,8 +397,8 @@ class RNNSequenceClassifier(TargetPerStep, _Classifier, auto_wrap_output_keys=No
         count the same: (sum of weights) / (n_classes * sum of the class's weights), over labelled
         steps.
     missing_label : int, float, str or None, default=None
-        A step with this label is unlabelled: it has no loss and does not count in `score`. It may
-        be NaN.
+        A step with this label is unlabelled: it has no loss and does not count in `score`. It is
+        of the labels' kind, -1 among integers, say, or "" among texts, and may be NaN among floats.
 
     Attributes
     ----------
@@ -416,6 +422,12 @@ class RNNSequenceClassifier(TargetPerStep, _Classifier, auto_wrap_output_keys=No
     >>> model = RNNSequenceClassifier(8, learning_rate_init=0.05, tol=0.01, random_state=0)
     >>> model.fit(X, y).score(X, y) > 0.9
     True
+
+    The first step has none before it, and may as well stay unlabelled:
+
+    >>> y = [np.append(-1, x[:-1] > 0) for x in X]
+    >>> model.set_params(missing_label=-1).fit(X, y).classes_
+    array([0, 1])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS | {

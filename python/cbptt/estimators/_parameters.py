@@ -139,7 +139,8 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
     verbose : bool or int, default=False
         Print the loss of each epoch.
     warm_start : bool, default=False
-        Let `fit` begin with the weights of the fit before, rather than anew.
+        Let `fit` begin with the weights of the fit before, rather than anew; the optimiser begins
+        anew in either case.
     momentum : float in [0, 1], default=0.9
         Momentum of solver="sgd".
     nesterovs_momentum : bool, default=True
@@ -188,7 +189,8 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
     missing : {"error", "mask"}, default="error"
         What NaN in X is: an error; or a missing value, which becomes the variable's mean over the
         steps of `fit` (0 after scaling), while the network gets one more input for each variable,
-        1 where it is missing and 0 elsewhere.
+        1 where it is missing and 0 elsewhere. NaN that pads short sequences is not missing: take it
+        off by `Ragged.from_padded`.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training and prediction; "auto" is float32 where all of X is, else float64.
     n_jobs : int or None, default=None

@@ -233,7 +233,7 @@ class RNNSequenceRegressor(TargetPerStep, _Regressor, auto_wrap_output_keys=None
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(50, 20))
     >>> y = (X + np.roll(X, 1, axis=1)) / 2
-    >>> y[:, 0] = X[:, 0] / 2
+    >>> y[:, 0] = np.nan  # the first step has none before it
     >>> model = RNNSequenceRegressor(16, learning_rate_init=0.01, random_state=0)
     >>> model.fit(X, y).score(X, y) > 0.9
     True

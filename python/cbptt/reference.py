@@ -782,8 +782,8 @@ def _read(h1: Array, readout: str) -> Array:
 
 
 def _largest(h1: Array) -> npt.NDArray[np.intp]:
-    """(1, B, M) the step at which each unit is largest, the first of them."""
-    return np.asarray(np.argmax(h1.real, axis=0, keepdims=True))
+    """(1, B, M) the step at which each unit is largest, the last of such steps."""
+    return np.asarray(len(h1) - 1 - np.argmax(h1[::-1].real, axis=0, keepdims=True))
 
 
 def _rows(array: Array) -> Array:

@@ -197,7 +197,6 @@ cdef void shard(
         Py_ssize_t* ends = indices + plan.ends
         Py_ssize_t* batch_sizes = indices + plan.batch_sizes
         Py_ssize_t* rows = indices + plan.rows
-        Py_ssize_t* latest = indices + plan.latest if net.readout == MAX else NULL
         floating* states = block + plan.states          # (B + N, M)  h_0, and behind it h
         floating* h = states + B * L
         floating* inner = block + plan.inner if masks != NULL else states   # what W11 reads
@@ -254,8 +253,8 @@ cdef void shard(
                       packed + net.hh if net.own else NULL, mask, batch_sizes + t, t_end - t, n, D,
                       M, net.f)
         if net.pooled:
-            pool_steps(h_read, <double*> (block + plan.sums), latest, h + row * L, batch_sizes + t,
-                       t, t_end - t, L, net.readout)
+            pool_steps(h_read, <double*> (block + plan.sums), h + row * L, batch_sizes + t, t,
+                       t_end - t, L, net.readout)
         row += n
         t = t_end
         team.listen(thread, 2. * n * M * (M + D))
@@ -307,8 +306,8 @@ cdef void shard(
                               <const floating*> NULL, n, M, K, IDENTITY)
 
         elif net.pooled:
-            spread_steps(da, dh_read, latest, batch_sizes + t, order, starts, stops, t, t_end - t,
-                         L, net.readout)
+            spread_steps(da, dh_read, h_read, h + row * L, batch_sizes + t, order, starts, stops,
+                         t_end - t, L, net.readout)
 
         elman_backward(da, da_after, dz, dh_read, h + row * L, theta + net.weight_hh, ho_back,
                        hh_back, mask, block + plan.dh_inner, batch_sizes + t, n_after, t_end - t, n,
@@ -406,8 +405,7 @@ cdef void group(
                       packed + net.hh if net.own else NULL, <const floating*> NULL,
                       batch_sizes + t, t_end - t, n, D, M, net.f)
         if net.pooled:
-            pool_steps(pooled, <double*> pooled, <Py_ssize_t*> NULL, h, batch_sizes + t, t,
-                       t_end - t, L, net.readout)
+            pool_steps(pooled, <double*> pooled, h, batch_sizes + t, t, t_end - t, L, net.readout)
 
         if net.readout == EVERY:
             read_out(z, h, packed, theta, n, net)

@@ -38,7 +38,7 @@ cdef class Plan:
         double sequence_flops            # of an average sequence
         Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
         Py_ssize_t left, right, inputs, dinputs, sums, inner, mask, dh_inner
-        Py_ssize_t order, ends, batch_sizes, counts, rows, latest            # and in indices
+        Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil
     cdef void lay_out(

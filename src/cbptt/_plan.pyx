@@ -165,8 +165,7 @@ cdef class Plan:
         self.order, self.ends, self.batch_sizes = 0, B, 2 * B
         self.counts = 2 * B + T
         self.rows = 2 * B + 2 * T + 1
-        self.latest = self.rows + N
-        self.index_size = self.latest + (B * net.L if net.readout == MAX and keeps_states else 0)
+        self.index_size = self.rows + N
         self.order_size = HEAD + batch_size + 2 * T + 1
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:

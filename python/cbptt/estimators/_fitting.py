@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from cbptt.network import RNN
+from cbptt.threads import one_blas_thread
 from cbptt.training import Descent, Epoch, Trainer, minimise
 
 LOWEST_RATE = 1e-6  # below it learning_rate="adaptive" gives up, as in MLPClassifier
@@ -137,13 +138,14 @@ class Fitting:
     def descend(self, max_iter: int, max_fun: int) -> None:
         """Train on all sequences at once, by L-BFGS."""
         try:
-            end = minimise(
-                self.trainer,
-                max_iter=max_iter,
-                max_fun=max_fun,
-                tol=self.tol,
-                after=lambda epoch: self._after(epoch, self.network.theta.copy(), descent=True),
-            )
+            with one_blas_thread():  # SciPy's own vectors are short, and threads delay them
+                end = minimise(
+                    self.trainer,
+                    max_iter=max_iter,
+                    max_fun=max_fun,
+                    tol=self.tol,
+                    after=lambda epoch: self._after(epoch, self.network.theta.copy(), descent=True),
+                )
         except KeyboardInterrupt:
             self._was_interrupted()
             end = Descent(True, "")

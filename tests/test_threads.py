@@ -181,6 +181,17 @@ def test_a_team_whose_others_never_come_does_its_work():
     assert_array_equal(done_by, [[10, 0, 0, 0]] * 3)
 
 
+def test_a_limit_that_is_changed_meanwhile_is_set_again_by_the_next_to_enter():
+    libraries = blas_libraries()
+    with threadpool_limits(3):
+        with one_blas_thread():
+            for library in libraries:  # as another thread's caller may
+                threads._set_num_threads(library, 2)
+            with one_blas_thread():
+                assert [library.get_num_threads() for library in libraries] == [1] * len(libraries)
+        assert [library.get_num_threads() for library in libraries] == [2] * len(libraries)
+
+
 def test_who_comes_to_a_closed_team_leaves_blas_alone(monkeypatch):
     monkeypatch.setattr(threads, "one_blas_thread", lambda needed: pytest.fail("BLAS was limited"))
     team = Team(2)

@@ -138,8 +138,11 @@ def _limited() -> Iterator[None]:
         _set_num_threads(library, 1)
     with _lock:
         if _depth == 0:
-            _before[:] = [library.get_num_threads() for library in shared]
-            for library in shared:
+            _before[:] = [1] * len(shared)
+        for i, library in enumerate(shared):
+            n_threads = library.get_num_threads()
+            if n_threads != 1:  # also where somebody else has set it since
+                _before[i] = n_threads
                 _set_num_threads(library, 1)
         _depth += 1
     try:

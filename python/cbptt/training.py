@@ -248,13 +248,10 @@ def minimise(
         if after(Epoch(loss, norm, n_steps=1, n_clipped=0, finite=finite)):
             raise StopIteration
 
-    result = minimize(
-        objective,
-        start,
-        method="L-BFGS-B",
-        jac=True,
-        callback=iterated,
-        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
-    )
+    options = {"maxiter": max_iter, "maxfun": max_fun, "gtol": tol}
+    with one_blas_thread():  # SciPy's vectors are short; and their sums do not depend on threads
+        result = minimize(
+            objective, start, method="L-BFGS-B", jac=True, callback=iterated, options=options
+        )
     network.theta[:] = result.x
     return Descent(bool(result.success) or result.status == 99, str(result.message))

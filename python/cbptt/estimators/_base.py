@@ -267,6 +267,9 @@ class BaseRNN(
         learned |= labels.learned
         self._check_used(labels.weights * labels.emphasis)
         data, labels = _used_only(sequences, labels, self._readout)
+        if not goes_on:
+            learned["_fill"] = self._mean_of_steps(data, labels)
+            data = indicate(data, learned["_fill"])
         rng = self._generator(goes_on)
         network = self._network(data, labels, rng, goes_on)
         precision = network.dtype
@@ -325,21 +328,29 @@ class BaseRNN(
     def _read_first(self, X: Any) -> tuple[Sequences, dict[str, Any]]:
         """Check X, and learn from it what a later X must agree with."""
         name = type(self).__name__
-        masks = self.missing == "mask"
-        sequences = check_sequences(X, dtype=self.dtype, caller=name, allow_nan=masks)
+        allow_nan = self.missing == "mask"
+        sequences = check_sequences(X, dtype=self.dtype, caller=name, allow_nan=allow_nan)
         columns = sequences.form == "2d"
         learned: dict[str, Any] = {
             "_read_columns": columns,
             "n_features_in_": sequences.n_steps // len(sequences)
             if columns
             else sequences.n_features,
-            "_fill": mean_of_steps(sequences) if masks else None,
         }
         if columns:
             probe = BaseEstimator()  # which learns the names of a data frame's columns, if any
             validate_data(probe, X, skip_check_array=True)
             learned |= vars(probe)
-        return indicate(sequences, learned["_fill"]), learned
+        return sequences, learned
+
+    def _mean_of_steps(self, sequences: Sequences, labels: Labels) -> NDArray[np.float64] | None:
+        """(D,) what becomes of missing values, if any may be: steps weigh as their targets do."""
+        if self.missing != "mask":
+            return None
+        weights = labels.weights
+        if self._readout != "every":
+            weights = np.repeat(weights, sequences.lengths)
+        return mean_of_steps(sequences, weights)
 
     def _read_again(self, X: Any) -> tuple[Sequences, dict[str, Any]]:
         return self._read(X), {name: getattr(self, name) for name in _OF_X if hasattr(self, name)}

@@ -42,12 +42,15 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         cls._of_targets = ("classes_", "_is_multilabel", *getattr(cls, "_of_places", ()))
 
     @partial_fit_available  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, *, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Train one epoch more, on these sequences; begin with the first call.
 
         Parameters
         ----------
-        X, y, sample_weight : as in `fit`
+        X, y, sample_weight : as in `fit`; the weights by name, as scikit-learn's estimators differ
+            in the order of what follows y
         classes : (n_classes,) array-like, default=None
             All classes that will come; needed in the first call, but for several labels at once.
 

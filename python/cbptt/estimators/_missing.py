@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from cbptt.sequences import Sequences
 
 
-def mean_of_steps(sequences: Sequences) -> NDArray[np.float64]:
-    """(D,) the mean of each variable over the steps that have it; 0 for one that no step has."""
+def mean_of_steps(sequences: Sequences, weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(D,) the mean of each variable over the steps that have it; 0 for one that no step has.
+
+    weights : (steps,) of which the mean is taken.
+    """
     there = ~np.isnan(sequences.values)
-    sums = np.where(there, sequences.values, 0).sum(axis=0, dtype=np.float64)
-    return np.asarray(sums / np.maximum(there.sum(axis=0), 1))
+    totals = weights @ there
+    sums = np.asarray(weights, np.float64) @ np.where(there, sequences.values, 0)
+    return np.asarray(sums / np.where(totals > 0, totals, 1))
 
 
 def indicate(sequences: Sequences, fill: NDArray[np.float64] | None) -> Sequences:

@@ -188,9 +188,9 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.
     missing : {"error", "mask"}, default="error"
         What NaN in X is: an error; or a missing value, which becomes the variable's mean over the
-        steps of `fit` (0 after scaling), while the network gets one more input for each variable,
-        1 where it is missing and 0 elsewhere. NaN that pads short sequences is not missing: take it
-        off by `Ragged.from_padded`.
+        steps of `fit` (0 after scaling), weighted as their targets are, while the network gets one
+        more input for each variable, 1 where it is missing and 0 elsewhere. NaN that pads short
+        sequences is not missing: take it off by `Ragged.from_padded`.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training and prediction; "auto" is float32 where all of X is, else float64.
     n_jobs : int or None, default=None

@@ -184,7 +184,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
         told = self._told(np.arange(len(outputs)), shard.sequences, learned)
-        outputs, weights = outputs[told], shard.targets.weights[told]
+        outputs = outputs[told]
+        weights = self._told_weights(shard.targets.weights, shard.sequences, learned)
         if len(shard.targets.labels):
             right = np.argmax(outputs, axis=1) == shard.targets.labels[told]
         else:
@@ -253,9 +254,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=False)
         true = self._told(flat, sequences, vars(self))
         told = self._told(self._classes_of(outputs), sequences, vars(self))
-        weights = self._told(
-            self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
-        )
+        weights = self._weigh(sample_weight, sequences, vars(self))
+        weights = self._told_weights(weights, sequences, vars(self))
         used = (weights != 0) & self._is_labelled(true)
         self._check_used(used)
         if self._is_multilabel:

@@ -86,9 +86,8 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
         told = self._told(np.arange(len(outputs)), shard.sequences, learned)
-        outputs, targets, weights = (
-            part[told] for part in (outputs, shard.targets.values, shard.targets.weights)
-        )
+        outputs, targets = outputs[told], shard.targets.values[told]
+        weights = self._told_weights(shard.targets.weights, shard.sequences, learned)
         used = weights != 0
         return float(r2_score(targets[used], outputs[used], sample_weight=weights[used]))
 
@@ -125,9 +124,8 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         """
         outputs, sequences = self._outputs(X)
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=True)
-        weights = self._told(
-            self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
-        )
+        weights = self._weigh(sample_weight, sequences, vars(self))
+        weights = self._told_weights(weights, sequences, vars(self))
         true = self._told(flat, sequences, vars(self))
         told = self._told(self._numbers(outputs), sequences, vars(self))
         if true.shape != told.shape:

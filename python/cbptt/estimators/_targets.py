@@ -54,6 +54,12 @@ class TargetPerSequence:
         """(n,) weights of the targets."""
         return flatten_weights(sample_weight, sequences, "last", caller=type(self).__name__)
 
+    def _told_weights(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """(n,) weights of what is told, of those of the targets."""
+        return weights
+
 
 class TargetPerStep:
     """For estimators with one target for each step.
@@ -117,6 +123,16 @@ class TargetPerStep:
             return flatten_weights(sample_weight, sequences, "every", caller=name)
         weights = flatten_weights(sample_weight, sequences, "last", caller=name)
         return np.repeat(weights / sequences.lengths, sequences.lengths)
+
+    def _told_weights(
+        self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
+    ) -> NDArray[np.floating]:
+        """(n,) or (steps,) weights of what is told, of those of all steps.
+
+        That of a sequence is what its steps have shared out.
+        """
+        told = self._told(weights, sequences, form)
+        return told * sequences.lengths if form["_replicates"] else told
 
 
 def steps_like(sequences: Sequences, values: NDArray[Any]) -> Any:

@@ -87,7 +87,7 @@ every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 # than that of a rounding of 1e-16 in some 80 epochs, and L-BFGS in some 25.
 QUICK = {
     RNNClassifier: {"hidden_layer_sizes": 8, "learning_rate_init": 0.01, "max_iter": 20},
-    RNNRegressor: {"hidden_layer_sizes": 32, "learning_rate_init": 0.003, "max_iter": 40},
+    RNNRegressor: {"hidden_layer_sizes": 32, "learning_rate_init": 0.003, "max_iter": 30},
     RNNSequenceClassifier: {"hidden_layer_sizes": 8, "learning_rate_init": 0.01, "max_iter": 20},
     RNNSequenceRegressor: {"hidden_layer_sizes": 32, "learning_rate_init": 0.003, "max_iter": 60},
 }
@@ -125,7 +125,7 @@ def test_scikit_learns_checks_pass(estimator, check):
         RNNSequenceClassifier(solver="lbfgs", max_iter=20),
         RNNSequenceRegressor(solver="lbfgs", max_iter=50, alpha=1.0),
     ],
-    ids=repr,
+    ids=lambda model: " ".join(repr(model).split()),
 )
 def test_scikit_learns_checks_pass_with_other_parameters(model):
     check_estimator(model, on_skip=None)

@@ -71,6 +71,7 @@ from cbptt import (
     RNNSequenceRegressor,
     make_sequence_scorer,
 )
+from cbptt.network import PRODUCTS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # a few epochs are enough for every claim
@@ -141,6 +142,8 @@ ASK_FOR_FLOAT64 = {
     "check_methods_subset_invariance": "predictions alone and in a batch agree within 1e-7",
     "check_regressor_multioutput": "predictions are float64, by name",
 }
+if PRODUCTS == "blas":  # whose sums may go another way for another place in the batch
+    ASK_FOR_FLOAT64["check_methods_sample_order_invariance"] = "two orders agree within 1e-7"
 
 
 @every_estimator
@@ -167,7 +170,7 @@ def test_what_is_left_out_in_float32_are_checks_that_there_are():
 )
 def test_no_tag_silences_a_check(estimator, mlp, n_checks):
     checks = checks_of(estimator())
-    if sklearn.__version__ >= "1.9":
+    if hasattr(estimator, "set_callbacks"):  # scikit-learn 1.9, of which the number is, or newer
         assert len(checks) >= n_checks
     missing = {name for name, _ in checks_of(mlp())} - {name for name, _ in checks}
     missing -= {"check_sample_weight_equivalence_on_sparse_data"}  # X is never sparse

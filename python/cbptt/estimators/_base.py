@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -696,6 +697,8 @@ class BaseRNN(
     @abstractmethod
     def _states(self) -> str:
         """What `transform` gives where nothing is said."""
+
+    __metadata_request__transform: ClassVar[dict[str, str]] = {"states": UNUSED}  # no metadata
 
     def transform(self, X: Any, states: str | None = None) -> Any:
         """Return the hidden states h1, as features for whatever comes next.

@@ -109,7 +109,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                 )
             classes = np.unique(flat[used])
         encoded = self._encode(flat, used, classes, sequences)
-        emphasis = self._class_weights(classes, encoded, weights)[encoded]
+        shares = self._share_out(weights, sequences, learned)
+        emphasis = self._class_weights(classes, encoded, shares)[encoded]
         learned |= {"classes_": classes, "_is_multilabel": False}
         stratify = encoded if self._readout != "every" else None
         n_classes = len(classes)

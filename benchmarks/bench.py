@@ -1,6 +1,6 @@
 """Benchmarks of cbptt beside other libraries; see README.md beside this file.
 
-python benchmarks/bench.py {shapes,awkward,ragged,fit,threads,kernels,memory,predict} [options]
+python benchmarks/bench.py STUDY [options]; --help lists the studies
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from calibration import calibrate
 from report import Report
-from studies import against, fit, kernels, lengths, memory, predict, threads
+from studies import against, fit, kernels, lengths, live, long, memory, predict, threads
 
 STUDIES = {
     "shapes": (against, "every library on ten shapes"),
@@ -23,8 +23,10 @@ STUDIES = {
     "kernels": (kernels, "the kernels alone, part by part"),
     "memory": (memory, "what a training step allocates"),
     "predict": (predict, "outputs of a large set"),
+    "live": (live, "one step of live sequences, beside PyTorch and ONNX Runtime"),
+    "long": (long, "a million steps by truncated BPTT: time and memory"),
 }
-IN_ONE_PRECISION = ("fit",)
+IN_ONE_PRECISION = ("fit", "long")
 WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "kernels", "memory")
 WITH_THREADS = ("shapes", "awkward", "ragged")
 

@@ -44,10 +44,36 @@ def _in_an_empty_directory_without_a_screen(
     monkeypatch.setenv("MPLBACKEND", "Agg")
 
 
+class NearlyTheSame(doctest.OutputChecker):
+    """What training comes to may differ a little from one processor, or one BLAS, to another.
+
+    Its figures stand in lines that begin with "accuracy": an accuracy may be 0.04 off, a share that
+    is clipped 0.15, and a number of epochs a quarter.
+    """
+
+    LINE = re.compile(r"accuracy (\S+)  epochs (\S+)  clipped (\S+)")
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        if super().check_output(want, got, optionflags):
+            return True
+        wanted, found = (self.LINE.findall(text) for text in (want, got))
+        rest = [self.LINE.sub("", text) for text in (want, got)]
+        return (
+            len(wanted) == len(found) > 0
+            and super().check_output(*rest, optionflags)
+            and all(
+                abs(float(a[0]) - float(b[0])) < 0.045
+                and abs(float(a[1]) - float(b[1])) <= 0.25 * float(a[1])
+                and abs(float(a[2]) - float(b[2])) < 0.155
+                for a, b in zip(wanted, found, strict=True)
+            )
+        )
+
+
 def run(test: doctest.DocTest) -> dict[str, Any]:
     """Run the examples; fail with what they gave instead, else return the names they made."""
     report: list[str] = []
-    results = doctest.DocTestRunner(optionflags=FLAGS).run(
+    results = doctest.DocTestRunner(NearlyTheSame(), optionflags=FLAGS).run(
         test, out=report.append, clear_globs=False
     )
     assert results.attempted > 0

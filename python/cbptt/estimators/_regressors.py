@@ -23,6 +23,7 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
     """A linear output, and half the squared error."""
 
     _flat_targets: bool
+    _tells_outputs = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -1,0 +1,165 @@
+"""One step of live sequences: an estimator, the compiled class below it, PyTorch, ONNX Runtime.
+
+Every call takes the states that the one before gave, as a program does that listens to a stream.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import warnings
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+import cbptt
+from report import Report
+
+D, M, K = 8, 64, 4
+Step = Callable[[Any, Any], tuple[Any, Any]]
+CALLS = 200  # before the clock is looked at
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Only the number of sequences."""
+    parser.add_argument("--sequences", type=int, default=1, help="live sequences, stepped together")
+
+
+def fitted(dtype: str) -> cbptt.RNNClassifier:
+    """A classifier of K classes with M units."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(32, 10, D)).astype(dtype), np.arange(32) % K
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return cbptt.RNNClassifier(M, max_iter=2, dtype=dtype, random_state=0).fit(X, y)
+
+
+def in_pytorch(network: cbptt.RNN) -> Step:
+    """nn.RNNCell and nn.Linear, without autograd."""
+    import torch
+
+    from engines.pytorch import start
+
+    torch.set_num_threads(1)
+    precision = getattr(torch, network.dtype.name)
+    cell, readout = torch.nn.RNNCell(D, M, dtype=precision), torch.nn.Linear(M, K, dtype=precision)
+    whole = torch.nn.RNN(D, M, dtype=precision)
+    start(whole, readout, network.parameters)
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(cell, name).data = getattr(whole, f"{name}_l0").data
+
+    def step(x: Any, h: Any) -> tuple[Any, Any]:
+        with torch.inference_mode():
+            h = cell(x, h)
+            return torch.softmax(readout(h), dim=-1), h
+
+    return step
+
+
+def in_onnxruntime(network: cbptt.RNN) -> Step:
+    """A graph of RNN, Gemm and Softmax that takes and gives the state; float32."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    p = network.parameters
+    constants = {
+        "W": p["weight_ih"][None],
+        "R": p["weight_hh"][None],
+        "B": np.concatenate([p["bias_h"], np.zeros(M, np.float32)])[None],
+        "W1": p["weight_ho"],
+        "b1": p["bias_o"],
+        "rows": np.array([-1, M]),
+    }
+    nodes = [
+        helper.make_node("RNN", ["x", "W", "R", "B", "", "h"], ["", "h_new"], hidden_size=M),
+        helper.make_node("Reshape", ["h_new", "rows"], ["read"]),
+        helper.make_node("Gemm", ["read", "W1", "b1"], ["a2"], transB=1),
+        helper.make_node("Softmax", ["a2"], ["h2"]),
+    ]
+
+    def described(name: str, *shape: int | None) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    graph = helper.make_graph(
+        nodes,
+        "step",
+        [described("x", 1, None, D), described("h", 1, None, M)],
+        [described("h2", None, K), described("h_new", 1, None, M)],
+        [numpy_helper.from_array(np.array(a), name) for name, a in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+    def step(x: Any, h: Any) -> tuple[Any, Any]:
+        out, h = session.run(None, {"x": x, "h": h})
+        return out, h
+
+    return step
+
+
+def ways(n: int, dtype: str) -> dict[str, tuple[Step, Any, Any]]:
+    """Name to a step, its inputs and its first state; who is not installed is left out."""
+    model = fitted(dtype)
+    network = model.network_
+    x = np.random.default_rng(1).normal(size=(n, D)).astype(dtype)
+    h = model.start(n)
+    found: dict[str, tuple[Step, Any, Any]] = {
+        "RNNClassifier.step": (model.step, x, h),
+        "RNN.live().step": (network.live().step, x, h),
+    }
+    with suppress(ImportError):
+        import torch
+
+        found["PyTorch RNNCell"] = (in_pytorch(network), torch.from_numpy(x), torch.from_numpy(h))
+    if dtype == "float32":
+        with suppress(ImportError):
+            found["ONNX Runtime"] = (in_onnxruntime(network), x[None], h[None])
+    return found
+
+
+def check(found: dict[str, tuple[Step, Any, Any]], tolerance: float) -> None:
+    """Compare the outputs after three steps."""
+    outputs = {}
+    for name, (step, x, h) in found.items():
+        for _ in range(3):
+            out, h = step(x, h)
+        outputs[name] = np.asarray(out)
+    first, *others = outputs.values()
+    for other in others:
+        assert np.abs(other - first).max() <= tolerance
+
+
+def timed(step: Step, x: Any, h: Any, seconds: float) -> float:
+    """Return the seconds of a call: the median over blocks of calls."""
+    times = []
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends:
+        started = time.perf_counter()
+        for _ in range(CALLS):
+            _, h = step(x, h)
+        times.append((time.perf_counter() - started) / CALLS)
+    return statistics.median(times)
+
+
+def run(report: Report, options: Namespace) -> None:
+    """Print microseconds of a call, and how often an estimator's goes into it."""
+    found = ways(options.sequences, options.dtype)
+    check(found, 1e-5 if options.dtype == "float32" else 1e-12)
+    rounds: dict[str, list[float]] = {name: [] for name in found}
+    for _ in range(options.rounds):
+        for name, way in found.items():
+            rounds[name].append(timed(*way, options.seconds))
+    report.raw["seconds"] = rounds
+    report.line(f"One step of {options.sequences} sequences, D {D}, M {M}, K {K}, {options.dtype}:")
+    ours = statistics.median(rounds["RNNClassifier.step"])
+    for name, times in rounds.items():
+        median = statistics.median(times)
+        report.line(f"{name:20} {1e6 * median:8.2f} us  {median / ours:6.1f}x")

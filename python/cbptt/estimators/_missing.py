@@ -15,9 +15,10 @@ def mean_of_steps(sequences: Sequences, weights: NDArray[np.floating]) -> NDArra
 
     weights : (steps,) of which the mean is taken.
     """
-    there = ~np.isnan(sequences.values)
-    totals = weights @ there
-    sums = np.asarray(weights, np.float64) @ np.where(there, sequences.values, 0)
+    # sums, and no products of BLAS, whose bits would depend on its threads
+    there = np.where(np.isnan(sequences.values), 0, weights[:, None])
+    totals = there.sum(axis=0, dtype=np.float64)
+    sums = (there * np.nan_to_num(sequences.values)).sum(axis=0, dtype=np.float64)
     return np.asarray(sums / np.where(totals > 0, totals, 1))
 
 

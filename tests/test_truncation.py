@@ -218,6 +218,24 @@ def test_a_step_is_taken_after_each_window_from_the_state_that_was_carried(make_
     assert_allclose(net.theta, plain.theta, rtol=1e-11)
 
 
+def test_a_small_batch_before_a_full_one_leaves_room_for_it(make_trainer):
+    # the scratch of the way to the last windows is asked for by the first batch that needs it
+    X, Y, weight = make_data([9, 8, 7, 9, 6], "last")
+    truncation = Truncation(2, 2)
+    order = [np.array([4]), np.arange(4)]
+    theta = []
+    for batches in (order, [np.arange(4)]):
+        trainer = make_trainer(
+            make_net("last"), X, Y, Sgd(0.1, 0.0), weight, batch_size=4, truncation=truncation
+        )
+        for ids in batches:
+            totals = np.zeros(5)
+            trainer._batches.run(ids, 4, totals)
+            assert trainer._batches._forward_scratch.batch_size == 4
+        theta.append(trainer._scratch.gradient.copy())
+    assert_array_equal(*theta)
+
+
 def test_scratch_is_as_large_as_a_window_and_not_as_a_sequence():
     net = make_net()
     size = {}

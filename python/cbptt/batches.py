@@ -119,7 +119,7 @@ class Batches:
         for first in range(0, len(ids), size):
             batch = ids[first : first + size]
             if not self.every:
-                windows = iter([self._last_window(batch)])
+                windows = iter([self._last_window(batch, size)])
             else:
                 windows = self.truncation.windows(self.shard.sequences, batch)
             for window in windows:
@@ -127,14 +127,14 @@ class Batches:
                     return False
         return True
 
-    def _last_window(self, ids: Rows) -> Window:
-        """Run sequences forward to where their last window begins."""
+    def _last_window(self, ids: Rows, size: int) -> Window:
+        """Run a batch of at most so many sequences forward to where their last window begins."""
         h0, starts = self.shard.h0, self._starts
         self._carried[ids] = h0[ids] if len(h0) else 0
         longer = ids[self._before[ids] > 0]
         if len(longer):
             if not hasattr(self, "_forward_scratch"):
-                self._make_forward_scratch(len(ids))
+                self._make_forward_scratch(size)
             nothing, scratch = self._nothing, self._forward_scratch
             in_team(
                 min(self.n_threads, scratch.n_threads),

@@ -46,7 +46,8 @@ ROOMS = {
     "losses": COMPILED | {"sequences"},
     "network": COMPILED | FLAT,
     "training": COMPILED | FLAT | {"network"},
-    "estimators": FLAT | {"network", "training"},
+    "rollout": COMPILED | {"network", "scratch"},
+    "estimators": FLAT | {"network", "rollout", "training", "windows"},
     "inspection": FLAT | {"network"},
     "persistence": {FACE, "network", "parameters"},
     "interop": {FACE, "network", "parameters"},
@@ -86,6 +87,7 @@ CORES = {
     "_plan": {"_kernels", "_packing"},
     "_pooling": {"_plan"},
     "_live": {"_elman", "_kernels", "_losses", "_plan"},
+    "_rollout": {"_kernels", "_live", "_losses", "_plan"},
     "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
     | {"_plan", "_pooling", "_team"},
 }
@@ -328,6 +330,7 @@ def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
     assert {name for name in COMPILED if stub_of(name)[0]} == {
         "_kernels",
         "_live",
+        "_rollout",
         "_packing",
         "_losses",
         "_optimizers",

@@ -22,6 +22,33 @@ cdef enum:
     ON_STACK = 1 << 14  # bytes of scratch that need not be asked for
 
 
+cdef void advance(
+    floating* h_t,           # OUT (n, M)  rows of M numbers padded(M) apart
+    floating* z,             # OUT (n, K)  a2_t, likewise
+    const floating* x,       # IN  (n, D)
+    const floating* h_prev,  # IN  (n, M)  as h_t; between its rows are finite numbers
+    const floating* packed,  # IN  from `pack`
+    Network net,
+    Py_ssize_t n,
+) noexcept nogil:
+    """a1_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a1_t),  a2_t = W1 h_t + b1"""
+    cdef:
+        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L
+        const floating* bias_o = packed + L
+        const floating* ih = bias_o + net.LK
+        const floating* hh = ih + D * L
+        const floating* oh = hh + M * L
+    # as in elman_forward, to the bit
+    if folds(n):
+        forward_step(h_t, packed, 0, x, D, ih, h_prev, hh, n, M, D, net.f)
+    else:
+        forward_step(h_t, packed, 0, x, D, ih, <const floating*> NULL, <const floating*> NULL, n,
+                     M, D, IDENTITY)
+        forward_step(h_t, h_t, L, x, D, <const floating*> NULL, h_prev, hh, n, M, D, net.f)
+    forward_step(z, bias_o, 0, h_t, L, oh, <const floating*> NULL, <const floating*> NULL, n, K, M,
+                 IDENTITY)
+
+
 cdef void step(
     floating* out,           # OUT (n, K)  h2
     floating* h_new,         # OUT (n, M)
@@ -32,13 +59,9 @@ cdef void step(
     Network net,
     Py_ssize_t n,
 ) noexcept nogil:
-    """a1_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a1_t),  h2_t = f_out(W1 h_t + b1)"""
+    """One step, its outputs h2_t = f_out(a2_t) and its states without padding"""
     cdef:
-        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK, i
-        const floating* bias_o = packed + L
-        const floating* ih = bias_o + LK
-        const floating* hh = ih + D * L
-        const floating* oh = hh + M * L
+        Py_ssize_t M = net.M, K = net.K, L = net.L, LK = net.LK, i
         floating* h_prev = scratch
         floating* h_t = scratch + n * L
         floating* z = h_t + n * L
@@ -46,16 +69,7 @@ cdef void step(
     memset(h_prev, 0, n * L * sizeof(floating))
     for i in range(n):
         memcpy(h_prev + i * L, h + i * M, M * sizeof(floating))
-
-    # as in elman_forward, to the bit
-    if folds(n):
-        forward_step(h_t, packed, 0, x, D, ih, h_prev, hh, n, M, D, net.f)
-    else:
-        forward_step(h_t, packed, 0, x, D, ih, <const floating*> NULL, <const floating*> NULL, n,
-                     M, D, IDENTITY)
-        forward_step(h_t, h_t, L, x, D, <const floating*> NULL, h_prev, hh, n, M, D, net.f)
-    forward_step(z, bias_o, 0, h_t, L, oh, <const floating*> NULL, <const floating*> NULL, n, K, M,
-                 IDENTITY)
+    advance(h_t, z, x, <const floating*> h_prev, packed, net, n)
     output(z, LK, n, K, net.f_out)
     for i in range(n):
         memcpy(h_new + i * M, h_t + i * L, M * sizeof(floating))

@@ -1,0 +1,121 @@
+"""A network that goes on from its own outputs: series continued, symbols drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt import _rollout
+from cbptt._live import pack, packed_size
+from cbptt.network import RNN
+from cbptt.scratch import aligned
+
+__all__ = ["continue_series", "draw_symbols"]
+
+Array = NDArray[np.floating]
+
+# Steps of all sequences together between two looks at signals, some ten milliseconds.
+ROWS_PER_CALL = 1 << 14
+
+
+def continue_series(
+    network: RNN,
+    past: Array,
+    states: Array,
+    known: Array,
+    lags: NDArray[np.intp],
+    noise: Array | None = None,
+) -> Array:
+    """Let a network continue series from what it tells of each step.
+
+    Parameters
+    ----------
+    network : RNN
+        Of K outputs, and K len(lags) + E inputs: the values so many steps before, and what is known
+        of a step.
+    past : (n, P, K) array
+        The steps before, P at least the largest lag.
+    states : (n, M) array
+        The states after all inputs of the past.
+    known : (n, H, E) array
+        What is known of the H steps to come; E may be 0.
+    lags : (l,) array of ints from 1 up
+    noise : (n, H, K) array, default=None
+        Is added to the output of each step, and so enters the inputs of those that follow.
+
+    Returns
+    -------
+    series : (n, H, K) array
+    """
+    dtype, (n, P, K), H = network.dtype, past.shape, known.shape[1]
+    series = np.empty((n, P + H, K), dtype)
+    series[:, :P] = past
+    states = np.array(states, dtype, order="C")
+    known = np.ascontiguousarray(known, dtype)
+    noise = np.empty((0, 0, 0), dtype) if noise is None else np.ascontiguousarray(noise, dtype)
+    lags = np.ascontiguousarray(lags, np.intp)
+    packed, scratch = _memory(network, n)
+    steps = max(1, ROWS_PER_CALL // n)
+    for first in range(0, H, steps):
+        end = min(H, first + steps)
+        _rollout.forecast(
+            *(series, states, known, noise, lags, P, first, end, packed, scratch, network._core)
+        )
+    return series[:, P:]
+
+
+def draw_symbols(
+    network: RNN,
+    inputs: Array,
+    states: Array,
+    encoding: Array,
+    n_steps: int,
+    temperature: float,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Let a network draw symbols, each from the probabilities after the one before.
+
+    Parameters
+    ----------
+    network : RNN
+        Of classes: with softmax, or of two, with one logistic output.
+    inputs : (n, D) array
+        The encoding of the symbols that the first ones follow.
+    states : (n, M) array
+        The states before the step of `inputs`.
+    encoding : (classes, D) array
+        What each class is as an input.
+    n_steps : int
+    temperature : float
+        Divides a2 before probabilities are made of it: below 1 the probable becomes more probable,
+        and 0 takes the most probable class.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    symbols : (n, n_steps) array of indices of classes
+    """
+    dtype, n = network.dtype, len(inputs)
+    symbols = np.empty((n, n_steps), np.intp)
+    inputs, states = (np.array(given, dtype, order="C") for given in (inputs, states))
+    encoding = np.ascontiguousarray(encoding, dtype)
+    uniforms = rng.random((n, n_steps))
+    packed, scratch = _memory(network, n)
+    steps = max(1, ROWS_PER_CALL // n)
+    for first in range(0, n_steps, steps):
+        part = np.empty((n, min(steps, n_steps - first)), np.intp)
+        drawn = np.ascontiguousarray(uniforms[:, first : first + steps])
+        _rollout.sample(
+            *(part, states, inputs, encoding, drawn, temperature, packed, scratch, network._core)
+        )
+        symbols[:, first : first + steps] = part
+    return symbols
+
+
+def _memory(network: RNN, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the network's parameters, packed, and scratch for n sequences."""
+    packed = aligned((packed_size(network._core),), network.dtype)
+    pack(packed, network.theta, network._core)
+    return packed, aligned((_rollout.scratch_size(network._core, n),), network.dtype)

@@ -1,0 +1,16 @@
+"""One step of live sequences."""
+
+from cython cimport floating
+
+from cbptt._plan cimport Network
+
+
+cdef void advance(
+    floating* h_t,           # OUT (n, M)  rows of M numbers padded(M) apart
+    floating* z,             # OUT (n, K)  a2_t, likewise
+    const floating* x,       # IN  (n, D)
+    const floating* h_prev,  # IN  (n, M)  as h_t; between its rows are finite numbers
+    const floating* packed,  # IN  from `pack`
+    Network net,
+    Py_ssize_t n,
+) noexcept nogil

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from calibration import calibrate
 from report import Report
-from studies import against, fit, kernels, lengths, live, long, memory, predict, threads
+from studies import against, fit, kernels, lengths, live, long, memory, predict, recompute, threads
 
 STUDIES = {
     "shapes": (against, "every library on ten shapes"),
@@ -23,6 +23,7 @@ STUDIES = {
     "kernels": (kernels, "the kernels alone, part by part"),
     "memory": (memory, "what a training step allocates"),
     "predict": (predict, "outputs of a large set"),
+    "recompute": (recompute, "exact gradients of long sequences with some states kept"),
     "live": (live, "one step of live sequences, beside PyTorch and ONNX Runtime"),
     "long": (long, "a million steps by truncated BPTT: time and memory"),
 }

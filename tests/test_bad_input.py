@@ -418,6 +418,8 @@ BAD_PARAMETERS: list[tuple[str, Any, str]] = [
     ("bptt_steps", 0, r"an int in the range \[1, inf\) or None"),
     ("bptt_stride", 1.5, r"an int in the range \[1, inf\) or None"),
     ("bptt_streams", "yes", "an instance of 'bool'"),
+    ("checkpoint", 0, r"an int in the range \[1, inf\), a str among {'auto'} or None"),
+    ("checkpoint", "sqrt", r"an int in the range \[1, inf\), a str among {'auto'} or None"),
     ("missing", "mean", r"a str among \{.*'mask'.*\}"),
     ("learning_rate_init", -1, r"a float in the range \(0\.0, inf\)"),
     ("learning_rate_init", 0, r"a float in the range \(0\.0, inf\)"),

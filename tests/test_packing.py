@@ -29,10 +29,7 @@ def pack(offsets):
     n, longest = len(offsets) - 1, int(np.diff(offsets).max())
     sizes = (n, longest, offsets[-1], n)
     arrays = [np.full(size, -1, np.intp) for size in sizes]
-    places = np.empty(longest + 1, np.intp)
-    n_rows = _packing.layout(
-        *arrays, places, np.arange(n, dtype=np.intp), offsets[:-1], offsets[1:]
-    )
+    n_rows = _packing.layout(*arrays, np.arange(n, dtype=np.intp), offsets[:-1], offsets[1:])
     return Packing(*arrays, n_rows)
 
 
@@ -99,9 +96,7 @@ def lay_out(ids, offsets):
     lengths = np.diff(offsets)[ids]
     B, T, N = len(ids), lengths.max(), lengths.sum()
     parts = [np.full(n, -1, np.intp) for n in (B, T, N, B)]
-    n_rows = _packing.layout(
-        *parts, np.empty(T + 1, np.intp), np.array(ids, np.intp), offsets[:-1], offsets[1:]
-    )
+    n_rows = _packing.layout(*parts, np.array(ids, np.intp), offsets[:-1], offsets[1:])
     assert n_rows == N
     return parts
 

@@ -6,7 +6,6 @@ def layout(
     batch_sizes: NDArray[np.intp],
     rows: NDArray[np.intp],
     ends: NDArray[np.intp],
-    places: NDArray[np.intp],
     ids: NDArray[np.intp],
     starts: NDArray[np.intp],
     stops: NDArray[np.intp],

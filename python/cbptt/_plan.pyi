@@ -37,4 +37,5 @@ class Plan:
         batch_size: int,
         keeps_states: bool,
         masked: bool = False,
+        checkpoint: int = 0,
     ) -> None: ...

@@ -30,7 +30,7 @@ from cbptt.losses import (
 )
 from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
 from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
-from cbptt.scratch import Scratch, aligned, make_scratch
+from cbptt.scratch import Scratch, aligned, check_checkpoint, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
 from cbptt.truncation import Truncation, check_truncation
@@ -391,6 +391,7 @@ class RNN:
         *,
         bptt_steps: int | None = None,
         bptt_stride: int | None = None,
+        checkpoint: int | str | None = None,
     ) -> tuple[float, dict[str, Any]]:
         """Return the loss and its gradient by everything it depends on.
 
@@ -405,6 +406,12 @@ class RNN:
             Propagate back the losses of so many steps together, at most bptt_steps, which is what
             None stands for: of the steps of a stride, the last one's loss flows back through
             bptt_steps, the first one's through bptt_steps - bptt_stride + 1. 1 gives each the same.
+        checkpoint : int, "auto" or None, default=None
+            Keep the hidden states of every so many steps only, and compute those between them once
+            more on the way back, for the same gradient to the last bit (Chen et al. 2016;
+            Gruslys et al. 2016); "auto" is every sqrt(T)-th. The memory for states then grows with
+            sqrt(T) instead of T, and the time by the way forward. Distances are rounded to whole
+            chunks of some hundred rows, in which the derivatives are summed. None keeps all.
 
         Returns
         -------
@@ -420,13 +427,15 @@ class RNN:
             learn_initial_state="initial_state" in self._views,
             caller="RNN",
         )
+        check_checkpoint(checkpoint, "RNN")
         shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
         if truncation is not None:
-            result = self.run_truncated(shard, truncation)
+            result = self.run_truncated(shard, truncation, checkpoint=checkpoint)
             result.gradient[...] /= divisor
             return result.loss_sum / divisor, dict(self.layout.views(result.gradient))
-        result = self.run(shard, inputs=True)
+        scratch = self.scratch(shard.sequences, checkpoint=checkpoint)
+        result = self.run(shard, scratch, inputs=True)
         for array in (result.gradient, result.dh0, result.dx):
             array /= divisor
 
@@ -557,7 +566,12 @@ class RNN:
         return ShardResult(float(totals[0]), shard.weight_sum, scratch.gradient, dh0, dx)
 
     def run_truncated(
-        self, shard: Shard, truncation: Truncation, n_threads: int = 1
+        self,
+        shard: Shard,
+        truncation: Truncation,
+        n_threads: int = 1,
+        *,
+        checkpoint: int | str | None = None,
     ) -> ShardResult:
         """Run sequences forward and backward, no gradient flowing further than it is allowed to.
 
@@ -567,6 +581,8 @@ class RNN:
         truncation : Truncation
             From `cbptt.truncation.check_truncation`.
         n_threads : int, default=1
+        checkpoint : int, "auto" or None, default=None
+            See `loss_and_gradients`.
 
         Returns
         -------
@@ -574,7 +590,9 @@ class RNN:
             As of `run`; dh0 and dx are left out.
         """
         sequences, n = shard.sequences, len(shard.sequences)
-        scratch = self.scratch(sequences, n_threads=n_threads, truncation=truncation)
+        scratch = self.scratch(
+            sequences, n_threads=n_threads, truncation=truncation, checkpoint=checkpoint
+        )
         batches = Batches(
             *(self._core, self._theta, shard, scratch, self._no_dropout, n_threads, truncation),
             every=self._every,
@@ -606,6 +624,7 @@ class RNN:
         *,
         masked: bool = False,
         truncation: Truncation | None = None,
+        checkpoint: int | str | None = None,
     ) -> Scratch:
         """Ask for the memory that batches are run in, forward and back.
 
@@ -616,6 +635,7 @@ class RNN:
         n_threads : threads that may take part
         masked : whether there is to be dropout in the recurrence
         truncation : the windows that batches are run in
+        checkpoint : which states are kept, see `loss_and_gradients`
         """
         return self._scratch(
             sequences,
@@ -624,6 +644,7 @@ class RNN:
             backward=True,
             masked=masked,
             longest=None if truncation is None else truncation.steps,
+            checkpoint=checkpoint,
         )
 
     def forward_scratch(self, sequences: Sequences, n_threads: int = 1) -> Scratch:
@@ -639,6 +660,7 @@ class RNN:
         backward: bool,
         masked: bool = False,
         longest: int | None = None,
+        checkpoint: int | str | None = None,
     ) -> Scratch:
         _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
         return make_scratch(
@@ -651,6 +673,7 @@ class RNN:
             backward=backward,
             masked=masked,
             lengths=None if longest is None else np.minimum(sequences.lengths, longest),
+            checkpoint=checkpoint,
         )
 
     def shard(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cbptt._plan import Network, Plan
 from cbptt.sequences import Sequences
 
-__all__ = ["Scratch", "make_scratch"]
+__all__ = ["Scratch", "check_checkpoint", "make_scratch"]
 
 LINE = 64  # bytes of a line of the cache, at which every array begins
 
@@ -81,6 +81,7 @@ def make_scratch(
     backward: bool,
     masked: bool = False,
     lengths: NDArray[np.intp] | None = None,
+    checkpoint: int | str | None = None,
 ) -> Scratch:
     """Ask for the memory of batches.
 
@@ -95,9 +96,12 @@ def make_scratch(
     backward : whether batches go forward and back, or forward only.
     masked : whether there is to be room for dropout in the recurrence.
     lengths : (n,) steps of each sequence that are run at a time; by default all.
+    checkpoint : of so many steps, the states before one are kept; or "auto", or None: of all.
     """
     longest_first = np.sort(sequences.lengths if lengths is None else lengths)[::-1].copy()
-    plan = Plan(network, longest_first, batch_size, backward, masked)
+    if checkpoint == "auto":  # rounded up: a state of every sqrt(T) steps, and so many of them
+        checkpoint = isqrt(int(longest_first[0]) - 1) + 1
+    plan = Plan(network, longest_first, batch_size, backward, masked, int(checkpoint or 0))
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {
         "packed": aligned((network.packed_size,), dtype),
@@ -111,6 +115,26 @@ def make_scratch(
         arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)
         arrays["losses"] = np.empty((plan.n_parts, 2))
     return Scratch(network, sequences, batch_size, backward, masked, plan, n_threads, arrays)
+
+
+def check_checkpoint(checkpoint: int | str | None, caller: str) -> None:
+    """Check which states are to be kept for the way back.
+
+    Raises
+    ------
+    ValueError
+        For anything but None, "auto" and integers from 1 up.
+    """
+    if checkpoint is None or (isinstance(checkpoint, str) and checkpoint == "auto"):
+        return
+    if (
+        isinstance(checkpoint, bool)
+        or not isinstance(checkpoint, (int, np.integer))
+        or checkpoint < 1
+    ):
+        raise ValueError(
+            f"{caller} got checkpoint={checkpoint!r}; expected None, 'auto' or an int from 1 up."
+        )
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

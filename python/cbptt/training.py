@@ -75,6 +75,8 @@ class Trainer:
         To go on from what an earlier trainer's optimiser remembers; it is changed in place.
     truncation : Truncation, optional
         Run each mini-batch in windows, with a step after each (see `cbptt.truncation`).
+    checkpoint : int, "auto" or None, default=None
+        Which states are kept for the way back, see `RNN.loss_and_gradients`.
     n_threads : int, default=1
         Threads that may take part in a mini-batch; the results are the same bits for any number.
     """
@@ -92,6 +94,7 @@ class Trainer:
     recurrent_dropout: float = 0.0
     moments: Moments | None = None
     truncation: Truncation | None = None
+    checkpoint: int | str | None = None
     n_threads: int = 1
     _batches_per_call: int = field(default=1, init=False)
 
@@ -110,6 +113,7 @@ class Trainer:
             self.n_threads,
             masked=self.recurrent_dropout > 0,
             truncation=self.truncation,
+            checkpoint=self.checkpoint,
         )
         self._batches = Batches(
             network._core,

@@ -4,9 +4,12 @@ A mini-batch is cut into shards of whole sequences, by a rule that does not know
 a shard's loss and gradient are plain sums over its sequences, and those of the batch are the sums
 of its shards', in their order. So the result is the same bits for any number of threads.
 
-In a shard, only the forward recurrence walks through all steps at once. What follows takes chunks
-of steps, from the last one back, small enough to stay in cache: outputs and loss of the chunk, the
-backward recurrence, and its part of the five derivatives. Of a whole shard only h is kept.
+A shard walks forward through all its steps, and then back in chunks of them, small enough to stay
+in cache: outputs and loss of the chunk, the backward recurrence, and its part of the five
+derivatives. Of a whole shard only h is kept; or, with checkpoints, only that before each segment of
+chunks, and a segment is run forward once more on the way back (Chen et al. 2016, Training deep nets
+with sublinear memory cost; Gruslys et al. 2016, Memory-efficient backpropagation through time). The
+way forward takes the same chunks, one product each, so that it gives the same bits every time.
 
 Everything below the boundary runs without the GIL on memory that Python owns.
 """
@@ -25,7 +28,9 @@ from cbptt._losses cimport loss_and_delta, output
 from cbptt._optimizers cimport (
     adagrad_step, adam_step, decay_weights, norm, penalise, rmsprop_step, scale, sgd_step
 )
-from cbptt._packing cimport gather_one_hot, gather_rows, longest, pack, repeat_row, scatter_rows
+from cbptt._packing cimport (
+    count_rows, gather_one_hot, gather_rows, longest, pack, repeat_row, scatter_rows
+)
 from cbptt._plan cimport EVERY, HEAD, LAST, MAX, MEAN, PARTS, SIZE, Network, Plan
 from cbptt._pooling cimport finish_mean, pool_steps, spread_steps
 from cbptt._team cimport Team
@@ -46,8 +51,6 @@ cdef:
     # Entries of theta that are added up over the shards at a time.
     Py_ssize_t SLICE = 1 << 16
     Py_ssize_t MATRICES = 4    # that are packed one by one
-    # Multiplications of a stretch of the way forward, some milliseconds.
-    double STRETCH = 2e8
 
 
 # ---- the parts of the way ------------------------------------------------------------------------
@@ -156,6 +159,68 @@ cdef void mask_rows(
             x += D
 
 
+cdef void keep_last(
+    floating* h_read,               # INOUT (B, M)  the states after the last steps of sequences
+    const floating* h,              # IN    (N, M)  of these steps
+    const Py_ssize_t* batch_sizes,  # IN    (T,)
+    Py_ssize_t n_after,             # sequences alive behind these steps
+    Py_ssize_t T,
+    Py_ssize_t L,
+) noexcept nogil:
+    cdef Py_ssize_t t, n_next
+    for t in range(T):
+        n_next = batch_sizes[t + 1] if t + 1 < T else n_after
+        memcpy(h_read + n_next * L, h + n_next * L,
+               (batch_sizes[t] - n_next) * L * sizeof(floating))
+        h += batch_sizes[t] * L
+
+
+cdef void run_segment(
+    floating* h,                # OUT (n, M); in the rows before it, IN: those of the step before
+    floating* inner,            # OUT likewise, what W11 reads: m h; or h
+    floating* x,                # OUT (n, D)
+    const Py_ssize_t* indices,  # IN  from `pack` and `Plan.cut`
+    Py_ssize_t c,               # its first chunk, and
+    Py_ssize_t c_end,           # the one behind it
+    Py_ssize_t row,             # rows of the shard before it
+    Py_ssize_t B,
+    const floating* packed,
+    const floating* theta,
+    const floating* values,
+    const floating* input_masks,
+    const floating* mask,       # IN  (B, M); or NULL
+    Network net,
+    Plan plan,
+    Team team,
+    Py_ssize_t thread,
+) noexcept nogil:
+    """Run the steps of some chunks forward"""
+    cdef:
+        const Py_ssize_t* batch_sizes = indices + plan.batch_sizes
+        const Py_ssize_t* cuts = indices + plan.cuts
+        Py_ssize_t D = net.D, M = net.M, L = net.L, t = cuts[c], t_end = cuts[c_end], n, i
+    n = count_rows(batch_sizes, t, t_end)
+    gather_rows(x, D, values, D, indices + plan.rows + row, n, D)
+    if input_masks != NULL:
+        mask_rows(x, input_masks, indices + plan.order, batch_sizes + t, t_end - t, D)
+    i = batch_sizes[t - 1] if t > 0 else B
+    if mask != NULL:
+        multiply(inner - i * L, <const floating*> (h - i * L), mask, i * L)
+    while c < c_end and not team.stopped:
+        t, t_end = cuts[c], cuts[c + 1]
+        n = count_rows(batch_sizes, t, t_end)
+        elman_forward(h, inner, inner - i * L, x, packed + net.bias_h_row, theta + net.weight_ih,
+                      theta + net.weight_hh, packed + net.ih if net.folded else NULL,
+                      packed + net.hh if net.own else NULL, mask, batch_sizes + t, t_end - t, n, D,
+                      M, net.f)
+        i = batch_sizes[t_end - 1]
+        h += n * L
+        inner += n * L
+        x += n * D
+        c += 1
+        team.listen(thread, 2. * n * M * (M + D))
+
+
 cdef void shard(
     floating* gradient,             # OUT (P,)    sums over the shard
     double* losses,                 # OUT (2,)    loss and weight
@@ -190,19 +255,25 @@ cdef void shard(
         Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
         Py_ssize_t parts = batch_order[PARTS]
         Py_ssize_t B = (batch_order[SIZE] - part + parts - 1) // parts
-        Py_ssize_t T, N, t, t_end, n, row, r, i, n_after = 0
+        Py_ssize_t T, t, t_end, n, r, i, s, c, n_segments, n_after = 0
+        Py_ssize_t row = 0, end             # before the segment; in it, up to the chunk's end
         bint every = net.readout == EVERY, last = net.readout == LAST, small = net.small
         bint learned = net.initial_state >= 0 and h0 == NULL
         Py_ssize_t* order = indices + plan.order
         Py_ssize_t* ends = indices + plan.ends
         Py_ssize_t* batch_sizes = indices + plan.batch_sizes
         Py_ssize_t* rows = indices + plan.rows
-        floating* states = block + plan.states          # (B + N, M)  h_0, and behind it h
-        floating* h = states + B * L
-        floating* inner = block + plan.inner if masks != NULL else states   # what W11 reads
+        const Py_ssize_t* cuts = indices + plan.cuts          # steps at which chunks begin
+        const Py_ssize_t* segments = indices + plan.segments  # chunks at which segments begin
+        # (segment, M); in the rows before it: those of the step before, (B, M) at the most
+        floating* h = block + plan.states + B * L
+        floating* inner = block + plan.inner + B * L if masks != NULL else h  # what W11 reads
         floating* mask = block + plan.mask if masks != NULL else NULL
+        floating* kept = block + plan.kept              # (B, M) before each segment but the last
         floating* h_read = block + plan.h_read          # (B, M)  unless EVERY
-        floating* x = block + plan.x                    # (N, D)
+        floating* x = block + plan.x                    # (segment, D)
+        floating* h_chunk
+        floating* x_chunk
         floating* z = block + plan.z                    # (R, K)
         floating* dz = block + plan.dz                  # (R, K)
         floating* da = block + plan.da                  # (chunk, M)
@@ -226,49 +297,42 @@ cdef void shard(
     for i in range(B):
         ends[i] = batch_order[HEAD + part + i * parts]
     T = longest(ends, B, starts, stops)
-    N = pack(order, batch_sizes, rows, ends, indices + plan.counts, ends, starts, stops, B, T)
-    gather_rows(x, D, values, D, rows, N, D)
-    if input_masks != NULL:
-        mask_rows(x, input_masks, order, batch_sizes, T, D)
-    start(states, theta, h0, order, B, net)
+    pack(order, batch_sizes, rows, ends, ends, starts, stops, B, T)
+    n_segments = plan.cut(indices, T)
+    start(h - B * L, theta, h0, order, B, net)
     if masks != NULL:
         memset(mask, 0, B * L * sizeof(floating))
         gather_rows(mask, L, masks, M, order, B, M)
-        multiply(inner, <const floating*> states, <const floating*> mask, B * L)
 
     memset(sums, 0, (2 * M + K) * sizeof(double))
     losses[0] = losses[1] = 0
 
-    t = row = 0
-    while t < T and not team.stopped:
-        # so many steps that the leader listens for signals now and then
-        t_end, n = t, 0
-        while t_end < T and (n == 0 or n * <double> M * (M + D) < STRETCH):
-            n += batch_sizes[t_end]
-            t_end += 1
-        i = batch_sizes[t - 1] if t > 0 else B
-        elman_forward(h + row * L, inner + (B + row) * L, inner + (B + row - i) * L, x + row * D,
-                      packed + net.bias_h_row, theta + net.weight_ih, theta + net.weight_hh,
-                      packed + net.ih if net.folded else NULL,
-                      packed + net.hh if net.own else NULL, mask, batch_sizes + t, t_end - t, n, D,
-                      M, net.f)
+    for s in range(n_segments):
+        t, t_end = cuts[segments[s]], cuts[segments[s + 1]]
+        if s + 1 < n_segments:
+            i = batch_sizes[t - 1] if t > 0 else B
+            memcpy(kept + s * B * L, h - i * L, i * L * sizeof(floating))
+        run_segment(h, inner, x, indices, segments[s], segments[s + 1], row, B, packed, theta,
+                    values, input_masks, mask, net, plan, team, thread)
+        if team.stopped:
+            return
         if net.pooled:
-            pool_steps(h_read, <double*> (block + plan.sums), h + row * L, batch_sizes + t, t,
-                       t_end - t, L, net.readout)
+            pool_steps(h_read, <double*> (block + plan.sums), h, batch_sizes + t, t, t_end - t, L,
+                       net.readout)
+        elif last:
+            keep_last(h_read, h, batch_sizes + t, batch_sizes[t_end] if t_end < T else 0, t_end - t,
+                      L)
+        if carried != NULL and t < carry and carry <= t_end:
+            scatter_rows(carried, h + count_rows(batch_sizes, t, carry - 1) * L, L, order,
+                         batch_sizes[carry - 1], M)
+        n = count_rows(batch_sizes, t, t_end)
+        if s + 1 < n_segments:
+            i = batch_sizes[t_end - 1]
+            memcpy(h - i * L, h + (n - i) * L, i * L * sizeof(floating))
         row += n
-        t = t_end
-        team.listen(thread, 2. * n * M * (M + D))
-
-    if carried != NULL and carry <= T:
-        row = 0
-        for t in range(carry - 1):
-            row += batch_sizes[t]
-        scatter_rows(carried, h + row * L, L, order, batch_sizes[carry - 1], M)
 
     if not every:
-        if last:
-            gather_rows(h_read, L, h, L, ends, B, L)
-        elif net.readout == MEAN:
+        if net.readout == MEAN:
             finish_mean(h_read, <const double*> (block + plan.sums), order, starts, stops, B, L)
         losses[0] = read_loss(z, dz, block + plan.weight, &losses[1], h_read, order, targets,
                               labels, weights, packed, theta, B, net)
@@ -283,51 +347,62 @@ cdef void shard(
                           <const floating*> NULL, <const floating*> NULL, <const floating*> NULL,
                           B, M, K, IDENTITY)
 
-    t_end, row = T, N
-    while t_end > 0 and not team.stopped:
-        t, n = t_end - 1, batch_sizes[t_end - 1]
-        while t > 0 and n + batch_sizes[t - 1] <= plan.chunk:
-            t -= 1
-            n += batch_sizes[t]
-        row -= n
+    for s in range(n_segments - 1, -1, -1):
+        t, t_end = cuts[segments[s]], cuts[segments[s + 1]]
+        end = count_rows(batch_sizes, t, t_end)
+        row -= end
+        if s + 1 < n_segments:
+            # forward once more
+            i = batch_sizes[t - 1] if t > 0 else B
+            memcpy(h - i * L, kept + s * B * L, i * L * sizeof(floating))
+            run_segment(h, inner, x, indices, segments[s], segments[s + 1], row, B, packed, theta,
+                        values, input_masks, mask, net, plan, team, thread)
 
-        if every:
-            losses[0] += read_loss(z, dz, block + plan.weight, &losses[1], h + row * L, rows + row,
-                                   targets, labels, weights, packed, theta, n, net)
-            add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz,
-                                   h + row * L, n, M, K, t_end < T)
-            # forward: a2_t = W1 h_t
-            if not small:
-                gemm(da, L, dz, LK, theta + net.weight_ho, M, n, M, K, False, False,
+        for c in range(segments[s + 1] - 1, segments[s] - 1, -1):
+            if team.stopped:
+                return
+            t, t_end = cuts[c], cuts[c + 1]
+            n = count_rows(batch_sizes, t, t_end)
+            end -= n
+            h_chunk, x_chunk = h + end * L, x + end * D
+
+            if every:
+                losses[0] += read_loss(z, dz, block + plan.weight, &losses[1], h_chunk,
+                                       rows + row + end, targets, labels, weights, packed, theta, n,
+                                       net)
+                add_output_derivatives(gradient + net.weight_ho, dbias_o, left, right, dz, h_chunk,
+                                       n, M, K, t_end < T)
+                # forward: a2_t = W1 h_t
+                if not small:
+                    gemm(da, L, dz, LK, theta + net.weight_ho, M, n, M, K, False, False,
+                         <floating> 0)
+                elif ho_back == NULL:
+                    backward_step(da, <const floating*> NULL, dz, packed + net.ho_back,
+                                  <const floating*> NULL, <const floating*> NULL,
+                                  <const floating*> NULL, n, M, K, IDENTITY)
+
+            elif net.pooled:
+                spread_steps(da, dh_read, h_read, h_chunk, batch_sizes + t, order, starts, stops,
+                             t_end - t, L, net.readout)
+
+            elman_backward(da, da_after, dz, dh_read, h_chunk, theta + net.weight_hh, ho_back,
+                           hh_back, mask, block + plan.dh_inner, batch_sizes + t, n_after,
+                           t_end - t, n, M, K, net.f, last)
+            n_after = batch_sizes[t]
+            memcpy(da_after, da, n_after * L * sizeof(floating))
+
+            # h_{t-1} begins as many rows before h_t as step t - 1 has
+            i = batch_sizes[t - 1] if t > 0 else B
+            add_hidden_derivatives(gradient + net.weight_hh,
+                                   dinputs if small else gradient + net.weight_ih, dbias_h, left,
+                                   right, inputs, da, inner + (end - i) * L, x_chunk,
+                                   batch_sizes + t, i, t_end - t, n, D, M, t_end < T)
+            if dx != NULL:
+                # forward: a1_t += W0 x_t;  the chunk's x has been read for the last time
+                gemm(x_chunk, D, da, L, theta + net.weight_ih, D, n, D, M, False, False,
                      <floating> 0)
-            elif ho_back == NULL:
-                backward_step(da, <const floating*> NULL, dz, packed + net.ho_back,
-                              <const floating*> NULL, <const floating*> NULL,
-                              <const floating*> NULL, n, M, K, IDENTITY)
-
-        elif net.pooled:
-            spread_steps(da, dh_read, h_read, h + row * L, batch_sizes + t, order, starts, stops,
-                         t_end - t, L, net.readout)
-
-        elman_backward(da, da_after, dz, dh_read, h + row * L, theta + net.weight_hh, ho_back,
-                       hh_back, mask, block + plan.dh_inner, batch_sizes + t, n_after, t_end - t, n,
-                       M, K, net.f, last)
-        n_after = batch_sizes[t]
-        memcpy(da_after, da, n_after * L * sizeof(floating))
-
-        # h_{t-1} begins as many rows before h_t as step t - 1 has
-        i = batch_sizes[t - 1] if t > 0 else B
-        add_hidden_derivatives(gradient + net.weight_hh,
-                               dinputs if small else gradient + net.weight_ih, dbias_h, left,
-                               right, inputs, da, inner + (B + row - i) * L, x + row * D,
-                               batch_sizes + t, i, t_end - t, n, D, M, t_end < T)
-        if dx != NULL:
-            # forward: a1_t += W0 x_t;  the chunk's x has been read for the last time
-            gemm(x + row * D, D, da, L, theta + net.weight_ih, D, n, D, M, False, False,
-                 <floating> 0)
-            scatter_rows(dx, x + row * D, D, rows + row, n, D)
-        t_end = t
-        team.listen(thread, 4. * n * M * (M + D))
+                scatter_rows(dx, x_chunk, D, rows + row + end, n, D)
+            team.listen(thread, 4. * n * M * (M + D))
 
     if dh0 != NULL or learned:
         recur_back(da, da_after, theta + net.weight_hh, hh_back, mask, B, M)
@@ -376,20 +451,19 @@ cdef void group(
         Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
         Py_ssize_t first = batch_order[SIZE] * part // batch_order[PARTS]
         Py_ssize_t B = batch_order[SIZE] * (part + 1) // batch_order[PARTS] - first
-        Py_ssize_t T, t = 0, t_end, n, row = 0, i, n_next
+        Py_ssize_t T, t = 0, t_end, n, row = 0, i
         Py_ssize_t* order = indices + plan.order
         Py_ssize_t* batch_sizes = indices + plan.batch_sizes
         Py_ssize_t* rows = indices + plan.rows
         floating* states = block + plan.states      # (B + chunk, M)  h before the chunk, and h
         floating* h = states + B * L
-        floating* h_t
         floating* h_read = block + plan.h_read      # (B, M)  after the last steps; pooled
         floating* pooled = block + plan.sums        # (B, M)
         floating* x = block + plan.x                # (chunk, D)
         floating* z = block + plan.z
 
     T = longest(batch_order + HEAD + first, B, starts, stops)
-    pack(order, batch_sizes, rows, indices + plan.ends, indices + plan.counts,
+    pack(order, batch_sizes, rows, indices + plan.ends,
          batch_order + HEAD + first, starts, stops, B, T)
     start(states, theta, h0, order, B, net)
 
@@ -415,14 +489,9 @@ cdef void group(
         if hidden != NULL:
             scatter_rows(hidden, h, L, rows + row, n, M)
 
-        h_t = h
-        for i in range(t, t_end):
-            n_next = batch_sizes[i + 1] if i + 1 < T else 0
-            memcpy(h_read + n_next * L, h_t + n_next * L,
-                   (batch_sizes[i] - n_next) * L * sizeof(floating))
-            h_t += batch_sizes[i] * L
+        keep_last(h_read, h, batch_sizes + t, batch_sizes[t_end] if t_end < T else 0, t_end - t, L)
         i = batch_sizes[t_end - 1]
-        memcpy(states, h_t - i * L, i * L * sizeof(floating))
+        memcpy(states, h + (n - i) * L, i * L * sizeof(floating))
         row += n
         t = t_end
         team.listen(thread, 2. * n * M * (M + D))
@@ -496,7 +565,8 @@ def forward(
     with nogil:
         mode = flush_denormals()
         if thread == 0:
-            plan.lay_out(&batch_order[0], &sequences[0], &starts[0], &stops[0], sequences.shape[0])
+            plan.lay_out(&batch_order[0], &indices[0, 0], &sequences[0], &starts[0], &stops[0],
+                         sequences.shape[0])
         for phase in range(PACK, EACH_PART + 1):
             if thread == 0:
                 parts = batch_order[PARTS]
@@ -622,8 +692,8 @@ def train(
         mode = flush_denormals()
         while first < sequences.shape[0] and finite:
             if thread == 0:
-                plan.lay_out(&batch_order[0], &sequences[first], &starts[0], &stops[0],
-                             min(batch_size, sequences.shape[0] - first))
+                plan.lay_out(&batch_order[0], &indices[0, 0], &sequences[first], &starts[0],
+                             &stops[0], min(batch_size, sequences.shape[0] - first))
                 parts = batch_order[PARTS]
 
             for phase in range(PACK, SUM + 1):

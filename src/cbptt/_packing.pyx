@@ -21,10 +21,22 @@ cdef Py_ssize_t longest(
     return T
 
 
+cdef Py_ssize_t count_rows(
+    const Py_ssize_t* batch_sizes,  # IN  (T,)
+    Py_ssize_t t,
+    Py_ssize_t t_end,
+) noexcept nogil:
+    """How many rows the steps t..t_end - 1 have"""
+    cdef Py_ssize_t i, n = 0
+    for i in range(t, t_end):
+        n += batch_sizes[i]
+    return n
+
+
 cdef void sort_by_length(
     Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
     Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
-    Py_ssize_t* places,         # scratch (T + 1,)
+    Py_ssize_t* places,         # scratch (T,)
     const Py_ssize_t* ids,      # IN  (B,)
     const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
     const Py_ssize_t* stops,    # IN  (n,)      and ends
@@ -40,12 +52,12 @@ cdef void sort_by_length(
         batch_sizes[t - 1] += batch_sizes[t]
 
     # The sequences of a length are placed behind all longer ones.
-    memcpy(places, batch_sizes, T * sizeof(Py_ssize_t))
-    places[T] = 0
+    memcpy(places, batch_sizes + 1, (T - 1) * sizeof(Py_ssize_t))
+    places[T - 1] = 0
     for i in range(B):
         length = stops[ids[i]] - starts[ids[i]]
-        order[places[length]] = ids[i]
-        places[length] += 1
+        order[places[length - 1]] = ids[i]
+        places[length - 1] += 1
 
 
 cdef Py_ssize_t pack(
@@ -53,7 +65,6 @@ cdef Py_ssize_t pack(
     Py_ssize_t* batch_sizes,    # OUT (T,)      sequences alive at each step
     Py_ssize_t* rows,           # OUT (N,)      each packed row's row in the flat buffer
     Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
-    Py_ssize_t* places,         # scratch (T + 1,)
     const Py_ssize_t* ids,      # IN  (B,)      which sequences
     const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
     const Py_ssize_t* stops,    # IN  (n,)      and ends
@@ -62,7 +73,7 @@ cdef Py_ssize_t pack(
 ) noexcept nogil:
     """Lay out a batch; return N"""
     cdef Py_ssize_t i, t, first = 0
-    sort_by_length(order, batch_sizes, places, ids, starts, stops, B, T)
+    sort_by_length(order, batch_sizes, rows, ids, starts, stops, B, T)
     for t in range(T):
         for i in range(batch_sizes[t]):
             rows[first + i] = starts[order[i]] + t
@@ -152,11 +163,10 @@ def layout(
     Py_ssize_t[::1] batch_sizes,
     Py_ssize_t[::1] rows,
     Py_ssize_t[::1] ends,
-    Py_ssize_t[::1] places,
     const Py_ssize_t[::1] ids,
     const Py_ssize_t[::1] starts,
     const Py_ssize_t[::1] stops,
 ):
     """Fill order, batch_sizes, rows and ends for the sequences ids; return the number of rows."""
-    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &places[0], &ids[0], &starts[0],
-                &stops[0], ids.shape[0], batch_sizes.shape[0])
+    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &ids[0], &starts[0], &stops[0],
+                ids.shape[0], batch_sizes.shape[0])

@@ -35,17 +35,25 @@ cdef class Plan:
     cdef:
         bint keeps_states
         Py_ssize_t part_rows, chunk      # sequences of a part, rows of a chunk
+        Py_ssize_t checkpoint            # steps of a segment; 0: one segment of all
         double sequence_flops            # of an average sequence
         Py_ssize_t states, x, weight, z, dz, h_read, dh_read, da, da_after   # places in a block
-        Py_ssize_t left, right, inputs, dinputs, sums, inner, mask, dh_inner
-        Py_ssize_t order, ends, batch_sizes, counts, rows                    # and in indices
+        Py_ssize_t left, right, inputs, dinputs, sums, inner, mask, dh_inner, kept
+        Py_ssize_t order, ends, batch_sizes, rows, cuts, segments    # and in indices
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil
     cdef void lay_out(
         self,
         Py_ssize_t* batch_order,    # OUT (order_size,)
+        Py_ssize_t* indices,        # scratch (index_size,)
         const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
         const Py_ssize_t* starts,   # IN  (n,)
         const Py_ssize_t* stops,    # IN  (n,)
         Py_ssize_t B,
+    ) noexcept nogil
+
+    cdef Py_ssize_t cut(
+        self,
+        Py_ssize_t* indices,        # INOUT (index_size,)
+        Py_ssize_t T,
     ) noexcept nogil

@@ -102,6 +102,9 @@ cdef class Plan:
         of steps (`forward`).
     masked : bool
         Whether there is room for dropout in the recurrence.
+    checkpoint : int
+        Steps of a segment, of which h is kept while the others are computed again when they are
+        gone back through; 0 keeps all. A segment has whole chunks, one at least.
 
     Attributes
     ----------
@@ -116,11 +119,11 @@ cdef class Plan:
 
     def __init__(
         self, Network net, const Py_ssize_t[::1] lengths, Py_ssize_t batch_size,
-        bint keeps_states, bint masked=False,
+        bint keeps_states, bint masked=False, Py_ssize_t checkpoint=0,
     ):
-        cdef Py_ssize_t b, B = 0, N = 0, C, R, T = lengths[0]
+        cdef Py_ssize_t b, B = 0, N = 0, C, R, S, T = lengths[0], n_chunks, n_segments = 1
         cdef bint every = net.readout == EVERY
-        self.keeps_states = keeps_states
+        self.keeps_states, self.checkpoint = keeps_states, checkpoint
         self.part_rows = PART_ROWS if net.small else PART_ROWS_LARGE
         for b in range(lengths.shape[0]):
             self.sequence_flops += lengths[b]
@@ -137,9 +140,16 @@ cdef class Plan:
         R = C if every else B
         self.n_parts, self.n_rows = self.parts_of(batch_size), N
 
+        # Two chunks side by side have more rows than one may have, two segments more steps.
+        n_chunks = min(T, 2 * N // self.chunk + 1)
+        S = N if keeps_states else C
+        if keeps_states and checkpoint > 0:
+            n_segments = min(n_chunks, 2 * T // checkpoint + 1)
+            S = min(N, max(C, checkpoint * B))
+
         arena = _Arena(net.itemsize)
-        self.states = arena.room((B + (N if keeps_states else C)) * net.L)
-        self.x = arena.room((N if keeps_states else C) * net.D)
+        self.states = arena.room((B + S) * net.L)
+        self.x = arena.room(S * net.D)
         self.z = arena.room(R * net.LK)
         self.h_read = arena.room(0 if every and keeps_states else B * net.L)
         # sums in double, or largest values
@@ -150,9 +160,10 @@ cdef class Plan:
             self.dh_read = arena.room(
                 B * net.L if net.pooled or (net.readout == LAST and not net.small) else 0
             )
-            self.inner = arena.room((B + N) * net.L if masked else 0)
+            self.inner = arena.room((B + S) * net.L if masked else 0)
             self.mask = arena.room(B * net.L if masked else 0)
             self.dh_inner = arena.room(B * net.L if masked else 0)
+            self.kept = arena.room((n_segments - 1) * B * net.L)
             self.da = arena.room(C * net.L)
             self.da_after = arena.room(B * net.L)
             self.left = arena.room(max(C * net.L, R * net.LK) if net.small else 0)
@@ -163,10 +174,11 @@ cdef class Plan:
         self.block_size = arena.size
 
         self.order, self.ends, self.batch_sizes = 0, B, 2 * B
-        self.counts = 2 * B + T
-        self.rows = 2 * B + 2 * T + 1
-        self.index_size = self.rows + N
-        self.order_size = HEAD + batch_size + 2 * T + 1
+        self.rows = 2 * B + T
+        self.cuts = self.rows + N
+        self.segments = self.cuts + n_chunks + 1
+        self.index_size = self.segments + n_segments + 1
+        self.order_size = HEAD + batch_size
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:
         """Into how many parts a batch of B sequences falls, by a rule that knows no threads"""
@@ -183,6 +195,7 @@ cdef class Plan:
     cdef void lay_out(
         self,
         Py_ssize_t* batch_order,    # OUT (order_size,)
+        Py_ssize_t* indices,        # scratch (index_size,)
         const Py_ssize_t* ids,      # IN  (B,)     the batch's sequences
         const Py_ssize_t* starts,   # IN  (n,)
         const Py_ssize_t* stops,    # IN  (n,)
@@ -192,5 +205,47 @@ cdef class Plan:
         cdef Py_ssize_t T = longest(ids, B, starts, stops)
         batch_order[SIZE] = B
         batch_order[PARTS] = self.parts_of(B)
-        sort_by_length(batch_order + HEAD, batch_order + HEAD + B, batch_order + HEAD + B + T,
-                       ids, starts, stops, B, T)
+        sort_by_length(batch_order + HEAD, indices + self.batch_sizes, indices + self.rows, ids,
+                       starts, stops, B, T)
+
+    cdef Py_ssize_t cut(
+        self,
+        Py_ssize_t* indices,        # INOUT (index_size,)  in: batch_sizes; out: cuts and segments
+        Py_ssize_t T,
+    ) noexcept nogil:
+        """Cut a shard's steps into chunks, and those into segments; return how many segments
+
+        Both from the end: chunk c has the steps cuts[c]..cuts[c + 1] - 1, and segment s the chunks
+        segments[s]..segments[s + 1] - 1.
+        """
+        cdef const Py_ssize_t* batch_sizes = indices + self.batch_sizes
+        cdef Py_ssize_t* cuts = indices + self.cuts
+        cdef Py_ssize_t* segments = indices + self.segments
+        cdef Py_ssize_t t = T, n, c = 0, s = 0, end
+        cuts[0] = T
+        while t > 0:
+            t -= 1
+            n = batch_sizes[t]
+            while t > 0 and n + batch_sizes[t - 1] <= self.chunk:
+                t -= 1
+                n += batch_sizes[t]
+            c += 1
+            cuts[c] = t
+        reverse(cuts, c + 1)
+
+        segments[0] = c
+        while c > 0:
+            end = cuts[c]
+            c -= 1
+            while c > 0 and (self.checkpoint == 0 or end - cuts[c - 1] <= self.checkpoint):
+                c -= 1
+            s += 1
+            segments[s] = c
+        reverse(segments, s + 1)
+        return s
+
+
+cdef void reverse(Py_ssize_t* v, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n // 2):
+        v[i], v[n - 1 - i] = v[n - 1 - i], v[i]

@@ -124,6 +124,7 @@ class BaseRNN(
         bptt_steps: int | None = None,
         bptt_stride: int | None = None,
         bptt_streams: bool = False,
+        checkpoint: int | str | None = None,
         init: str = "orthogonal",
         missing: str = "error",
         dtype: str = "auto",
@@ -160,6 +161,7 @@ class BaseRNN(
         self.bptt_steps = bptt_steps
         self.bptt_stride = bptt_stride
         self.bptt_streams = bptt_streams
+        self.checkpoint = checkpoint
         self.init = init
         self.missing = missing
         self.dtype = dtype
@@ -549,6 +551,7 @@ class BaseRNN(
             recurrent_dropout=self.recurrent_dropout if stochastic else 0,
             moments=moments,
             truncation=truncation,
+            checkpoint=self.checkpoint,
             n_threads=self._n_threads(),
         )
 

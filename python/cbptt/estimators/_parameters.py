@@ -52,6 +52,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "learn_initial_state": ["boolean"],
     "bptt_steps": [_AT_LEAST_1, None],
     "bptt_stride": [_AT_LEAST_1, None],
+    "checkpoint": [_AT_LEAST_1, StrOptions({"auto"}), None],
     "bptt_streams": ["boolean"],
     "init": [StrOptions(set(INITIALISATIONS))],
     "missing": [StrOptions({"error", "mask"})],
@@ -93,6 +94,7 @@ class Parameters(TypedDict, total=False):
     bptt_steps: int | None
     bptt_stride: int | None
     bptt_streams: bool
+    checkpoint: int | str | None
     init: str
     missing: str
     dtype: str
@@ -183,6 +185,11 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         Cut long sequences into about batch_size pieces, as language models do, that are trained on
         side by side, each from an initial state of its own; for few very long sequences with
         targets per step.
+    checkpoint : int, "auto" or None, default=None
+        Keep the hidden states of every so many steps only, "auto" of every sqrt(T)-th, and compute
+        those between them once more on the way back (Chen et al. 2016; Gruslys et al. 2016): the
+        same results to the last bit in less memory, for long sequences and exact gradients. Rounded
+        to whole chunks of some hundred rows. None keeps all.
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
         Starting values: orthogonal recurrent and Glorot input weights; PyTorch's uniform ones; or
         the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.

@@ -1,0 +1,94 @@
+"""Exact gradients of long sequences: keeping all hidden states, and keeping some of them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+
+from cbptt.scratch import Scratch
+from race import Times
+from report import Report
+from shapes import equal
+from studies.memory import peak
+from workers import Worker
+
+WAYS = ("all", "some")
+SIZES = ((4, 64), (8, 64), (8, 128), (32, 128), (8, 256))  # sequences, hidden units
+
+
+class Gradients:
+    """A network and long sequences with a target at every step."""
+
+    def __init__(self, n_sequences: int, n_steps: int, units: int, dtype: str) -> None:
+        problem = equal("recompute", n_sequences, n_steps, 8, units, 8, "every")
+        X, Y = problem.data(dtype)
+        self.network = problem.network(dtype)
+        shape = n_sequences, n_steps
+        self.shard = self.network.shard(X.reshape(*shape, 8), Y.reshape(shape))
+        self._scratch = {way: self.scratch(way) for way in WAYS}
+
+    def scratch(self, way: str) -> Scratch:
+        """Ask for the memory of a step."""
+        checkpoint = "auto" if way == "some" else None
+        return self.network.scratch(self.shard.sequences, checkpoint=checkpoint)
+
+    def all(self) -> None:
+        """Keep the states of all steps."""
+        self.network.run(self.shard, self._scratch["all"])
+
+    def some(self) -> None:
+        """Keep every sqrt(T)-th."""
+        self.network.run(self.shard, self._scratch["some"])
+
+    def same(self) -> bool:
+        """Return whether the gradients are the same bits."""
+        gradients = []
+        for way in WAYS:
+            getattr(self, way)()
+            gradients.append(self._scratch[way].gradient.copy())
+        return bool(np.array_equal(*gradients))
+
+    def memory(self) -> dict[str, int]:
+        """Return the bytes of a call that asks for its memory, at most."""
+        return {
+            way: peak(lambda way=way: self.network.run(self.shard, self.scratch(way)))
+            for way in WAYS
+        }
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """How long the sequences are."""
+    parser.add_argument("--steps", type=int, default=10_000)
+
+
+def run(report: Report, options: Namespace) -> None:
+    """Print memory and time of both ways, for networks and batches of some sizes."""
+    report.line(
+        f"Loss and gradient of sequences of {options.steps} steps, 8 inputs, 8 outputs, "
+        f"{options.dtype}, one thread. The peak of a call that asks for its memory, as tracemalloc "
+        f"sees it, X and Y not counted; gradients are the same bits."
+    )
+    report.line(
+        f"{'sequences':>9} {'units':>5} {'all, MB':>8} {'some, MB':>9} {'ratio':>6} {'all, s':>8} "
+        f"{'some, s':>8} {'ratio':>6}"
+    )
+    results = report.raw["problems"] = []
+    for n, units in SIZES:
+        arguments = n, options.steps, units, options.dtype
+        with Worker("recompute", "studies.recompute:Gradients", arguments, n_threads=1) as worker:
+            if not worker.call("same"):
+                raise SystemExit("the gradients differ")
+            memory = worker.call("memory")
+            rounds: dict[str, list[float]] = {way: [] for way in WAYS}
+            for _ in range(options.rounds):
+                for way, values in rounds.items():
+                    values.append(worker.seconds(way, options.seconds))
+        times = {way: Times(tuple(values)) for way, values in rounds.items()}
+        most = {way: n_bytes / 1e6 for way, n_bytes in memory.items()}
+        results.append({"sequences": n, "units": units, "bytes": memory, "seconds": rounds})
+        report.line(
+            f"{n:9} {units:5} {most['all']:8.1f} {most['some']:9.2f} "
+            f"{most['some'] / most['all']:6.3f} {times['all'].median:8.3f} "
+            f"{times['some'].median:8.3f} {times['some'].median / times['all'].median:6.2f}"
+        )

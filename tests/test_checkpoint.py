@@ -1,0 +1,160 @@
+"""Recomputation: with some of the states kept, and the others computed again, the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+import cbptt
+from cbptt import losses, network
+from cbptt.results import Dropout
+from cbptt.truncation import Truncation
+
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)
+CHECKPOINTS = pytest.mark.parametrize("checkpoint", [1, 70, "auto", 10**6])
+
+# One chunk of steps, many, and chunks of a single step; few sequences, whose inputs are not folded
+# into the recurrence, and many; all products by kernels, or some by BLAS.
+SIZES = [
+    # D, M, K, lengths
+    (1, 1, 1, [1]),
+    (3, 17, 2, [900, 400, 3]),
+    (2, 9, 1, [300, 1, 280, 199, 40, 120, 300] * 2),
+    (2, 5, 3, [6] * 500),
+    (257, 24, 5, [700, 650]),
+    (9, 390, 3, [150, 120, 250] * 5),
+]
+IDS = [f"D{D}-M{M}-K{K}-B{len(lengths)}" for D, M, K, lengths in SIZES]
+
+
+def make_net(D, M, K, readout="every", dtype="float64", **options):
+    chosen = {"output_activation": "softmax", "loss": "log_loss"} if K > 1 else {}
+    return cbptt.RNN(D, M, K, readout=readout, dtype=dtype, random_state=0, **chosen | options)
+
+
+def make_shard(net, lengths, seed=0, h0=False):
+    rng, K = np.random.default_rng(seed), net.n_outputs
+    X = [rng.normal(size=(length, net.n_inputs)) for length in lengths]
+    places = lengths if net.readout == "every" else [()] * len(lengths)
+    Y = [rng.integers(K, size=place) if K > 1 else rng.normal(size=place) for place in places]
+    states = rng.normal(size=(len(lengths), net.hidden_size)) if h0 else None
+    return net.shard(X, Y if net.readout == "every" else np.array(Y), None, states)
+
+
+def run(net, shard, checkpoint, dropout=None, n_threads=1):
+    scratch = net.scratch(
+        shard.sequences, None, n_threads, masked=dropout is not None, checkpoint=checkpoint
+    )
+    return net.run(shard, scratch, n_threads, inputs=True, dropout=dropout)
+
+
+def assert_same(actual, expected):
+    assert actual.loss_sum == expected.loss_sum
+    for name in ("gradient", "dh0", "dx"):
+        assert_array_equal(getattr(actual, name), getattr(expected, name), err_msg=name)
+
+
+@CHECKPOINTS
+@READOUTS
+@DTYPES
+@pytest.mark.parametrize(("D", "M", "K", "lengths"), SIZES, ids=IDS)
+def test_recomputed_states_give_the_same_bits(D, M, K, lengths, dtype, readout, checkpoint):
+    net = make_net(D, M, K, readout, dtype)
+    shard = make_shard(net, lengths)
+    assert_same(run(net, shard, checkpoint), run(net, shard, None))
+
+
+@READOUTS
+@DTYPES
+@pytest.mark.parametrize("products", ["kernels", "blas"])
+@pytest.mark.parametrize("learned", [False, True])
+def test_so_they_do_with_dropout_initial_states_and_blas(
+    dtype, readout, products, learned, monkeypatch
+):
+    monkeypatch.setattr(network, "PRODUCTS", products)
+    net, lengths = make_net(2, 9, 3, readout, dtype, learn_initial_state=learned), [400, 390, 120]
+    shard, rng = make_shard(net, lengths, h0=not learned), np.random.default_rng(1)
+    dropout = Dropout(*(rng.integers(2, size=(3, n)).astype(net.dtype) * 2 for n in (2, 9)))
+    expected = run(net, shard, None, dropout)
+    assert_same(run(net, shard, 1, dropout), expected)
+    assert_same(run(net, shard, "auto", dropout), expected)
+    assert not np.array_equal(expected.gradient, run(net, shard, None).gradient)
+
+
+@given(
+    st.lists(st.integers(1, 500), min_size=1, max_size=20),
+    st.integers(1, 400),
+    st.sampled_from(losses.READOUTS),
+)
+@settings(max_examples=60, deadline=None)
+def test_so_they_do_for_any_lengths(lengths, checkpoint, readout):
+    net = make_net(1, 3, 2, readout)
+    shard = make_shard(net, lengths)
+    assert_same(run(net, shard, checkpoint), run(net, shard, None))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+def test_so_they_do_for_any_number_of_threads(n_threads):
+    net = make_net(3, 40, 4)
+    shard = make_shard(net, [500, 300] * 40)
+    found = run(net, shard, "auto", n_threads=n_threads)
+    assert_same(found, run(net, shard, None))
+
+
+@pytest.mark.parametrize("readout", ["every", "last"])
+def test_so_they_do_in_windows_whose_states_are_carried(readout):
+    net = make_net(2, 5, 3, readout)
+    shard, truncation = make_shard(net, [1500, 700, 1200]), Truncation(600, 450)
+    expected = net.run_truncated(shard, truncation)
+    found = net.run_truncated(shard, truncation, checkpoint=20)
+    assert found.loss_sum == expected.loss_sum
+    assert_array_equal(found.gradient, expected.gradient)
+
+
+@pytest.mark.parametrize("options", [{}, {"recurrent_dropout": 0.2, "bptt_steps": 300}])
+def test_a_fit_is_the_same(options):
+    rng = np.random.default_rng(0)
+    X, y = [rng.normal(size=(length, 2)) for length in (500, 800, 350)], [0.1, 0.2, 0.4]
+    fits = [
+        cbptt.RNNRegressor(8, max_iter=5, random_state=0, tol=0, checkpoint=checkpoint, **options)
+        for checkpoint in (None, "auto")
+    ]
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        thetas = [model.fit(X, y).network_.theta for model in fits]
+    assert_array_equal(*thetas)
+    assert fits[0].loss_curve_ == fits[1].loss_curve_
+
+
+def test_the_gradients_of_a_call_are_the_same():
+    net, rng = make_net(2, 6, 1), np.random.default_rng(0)
+    X, Y = rng.normal(size=(2, 900, 2)), rng.normal(size=(2, 900))
+    expected = net.loss_and_gradients(X, Y)
+    found = net.loss_and_gradients(X, Y, checkpoint="auto")
+    assert found[0] == expected[0]
+    for name, array in expected[1].items():
+        assert_array_equal(found[1][name], array)
+
+
+@DTYPES
+@pytest.mark.parametrize("n", [4, 8, 32])
+@pytest.mark.parametrize("M", [64, 256])
+def test_ten_thousand_steps_take_a_tenth_of_the_memory(n, M, dtype):
+    net = make_net(4, M, 1, dtype=dtype)
+    shard = make_shard(net, [10_000] * n)
+
+    def size(checkpoint):
+        arrays = net.scratch(shard.sequences, checkpoint=checkpoint).arrays
+        return sum(array.nbytes for array in arrays.values())
+
+    assert size("auto") < size(None) / 10
+
+
+@pytest.mark.parametrize("checkpoint", [0, -1, True, 1.5, "sqrt", [1]])
+def test_what_is_no_distance_is_refused(checkpoint):
+    net = make_net(1, 2, 1)
+    with pytest.raises(ValueError, match=r"RNN got checkpoint=.* expected None, 'auto' or an int"):
+        net.loss_and_gradients([[[1.0]]], [[1.0]], checkpoint=checkpoint)

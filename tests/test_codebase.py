@@ -86,7 +86,7 @@ CORES = {
     "_team": set(),
     "_plan": {"_kernels", "_packing"},
     "_pooling": {"_plan"},
-    "_live": {"_elman", "_kernels", "_losses", "_plan"},
+    "_live": {"_kernels", "_losses", "_plan"},
     "_rollout": {"_kernels", "_live", "_losses", "_plan"},
     "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
     | {"_plan", "_pooling", "_team"},

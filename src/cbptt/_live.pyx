@@ -12,7 +12,6 @@ from cython cimport floating
 from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
-from cbptt._elman cimport folds
 from cbptt._kernels cimport IDENTITY, forward_step, pack_matrix
 from cbptt._losses cimport output
 from cbptt._plan cimport Network
@@ -38,13 +37,7 @@ cdef void advance(
         const floating* ih = bias_o + net.LK
         const floating* hh = ih + D * L
         const floating* oh = hh + M * L
-    # as in elman_forward, to the bit
-    if folds(n):
-        forward_step(h_t, packed, 0, x, D, ih, h_prev, hh, n, M, D, net.f)
-    else:
-        forward_step(h_t, packed, 0, x, D, ih, <const floating*> NULL, <const floating*> NULL, n,
-                     M, D, IDENTITY)
-        forward_step(h_t, h_t, L, x, D, <const floating*> NULL, h_prev, hh, n, M, D, net.f)
+    forward_step(h_t, packed, 0, x, D, ih, h_prev, hh, n, M, D, net.f)
     forward_step(z, bias_o, 0, h_t, L, oh, <const floating*> NULL, <const floating*> NULL, n, K, M,
                  IDENTITY)
 

@@ -1,6 +1,6 @@
 """Real tasks, from the data to the accuracy; see README.md beside this file.
 
-python benchmarks/real_runs.py {vowels,digits,stress,rows} [--quick] [--out FILE]
+python benchmarks/real_runs.py {vowels,digits,stress,rows,characters} [--quick] [--out FILE]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ TASKS = {
     "digits": "spoken digits, beside a loop in PyTorch",
     "stress": "the stress of each vowel of English words",
     "rows": "images of digits row by row, beside MLPClassifier",
+    "characters": "a text character by character, beside min-char-rnn and a loop in PyTorch",
 }
 
 

@@ -57,3 +57,19 @@ def test_sines_are_foreseen_better_than_by_a_linear_rule():
         figure(output, label) for label in ("steps 1 to 5", "steps 6 to 10", "steps 11 to 20")
     ]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_a_text_is_written_on_by_a_network_that_knows_more_than_frequencies():
+    output = output_of("min_char_rnn.py")
+    assert figure(output, "recurrent network") < 2.6 < 4 < figure(output, "from frequencies alone")
+    epochs = re.findall(r"^ +\d +[\d.]+ +([\d.]+)$", output, re.MULTILINE)
+    assert len(epochs) == 8
+    assert sorted(epochs, reverse=True)[:4] == epochs[:4]
+    written = output.partition("goes on from 'The ':\n\n")[2]
+    assert len(written) == len("The ") + 500 + len("\n")
+    from pydoc_data.topics import topics
+
+    known = set(re.findall(r"[a-z]{3,}", " ".join(topics.values())))
+    words = re.findall(r"\b[a-z]{3,}\b", written)
+    assert len(words) > 20
+    assert sum(word in known for word in words) > 0.5 * len(words)

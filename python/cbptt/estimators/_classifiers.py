@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
+from cbptt.estimators._generation import Generating
 from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
 from cbptt.estimators._targets import (
     POOLING_CONSTRAINT,
@@ -383,7 +384,7 @@ class RNNClassifier(TargetPerSequence, _Classifier):
 
 
 @documented(BaseRNN.__init__)
-class RNNSequenceClassifier(TargetPerStep, _Classifier, auto_wrap_output_keys=None):
+class RNNSequenceClassifier(Generating, TargetPerStep, _Classifier, auto_wrap_output_keys=None):
     """Recurrent network that tells a class at each step of a sequence.
 
     The hidden state of every step goes through a softmax, as in the lecture; the categorical log
@@ -392,6 +393,8 @@ class RNNSequenceClassifier(TargetPerStep, _Classifier, auto_wrap_output_keys=No
 
     Where y is one class for each sequence, it is taught at each of its steps, and predicted after
     the last one (target replication, Lipton, Kale, Elkan & Wetzel 2016).
+
+    Where y is the next symbol of each step, `sample` lets the network go on by itself.
 
     Parameters
     ----------

@@ -61,8 +61,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class Parameters(TypedDict, total=False):
-    """The types of the parameters but the first, for those who write a call."""
+class SharedParameters(TypedDict, total=False):
+    """The types of the parameters but the first and `bptt_steps`."""
 
     activation: str
     solver: str
@@ -91,13 +91,18 @@ class Parameters(TypedDict, total=False):
     dropout: float
     recurrent_dropout: float
     learn_initial_state: bool
-    bptt_steps: int | None
     bptt_stride: int | None
     bptt_streams: bool
     init: str
     missing: str
     dtype: str
     n_jobs: int | None
+
+
+class Parameters(SharedParameters, total=False):
+    """The types of the parameters but the first, for those who write a call."""
+
+    bptt_steps: int | None
 
 
 class TrainingParameters:

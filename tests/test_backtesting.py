@@ -23,7 +23,9 @@ def wave(T: int = 60, d: int | None = None, seed: int = 0) -> np.ndarray:
 
 
 def quick(**parameters: Any) -> RNNForecaster:
-    return RNNForecaster(5, **{"max_iter": 3, "random_state": 0} | parameters)
+    return RNNForecaster(
+        5, **{"max_iter": 3, "random_state": 0, "early_stopping": False} | parameters
+    )
 
 
 class Naive:

@@ -193,12 +193,12 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     <parameters>
-    early_stopping : bool, default=False
+    early_stopping : bool, default=True
         Stop when the one-step forecasts of the held-out tails cease to improve (by R^2), and
-        restore the weights of the best epoch. The tails are not trained on; the states that enter
-        them come from the steps before.
+        restore the weights of the best epoch: some hundred steps are soon learned by heart. The
+        tails are not trained on; the states that enter them come from the steps before.
     validation_fraction : float in (0, 1), default=0.1
-        The share of its steps that is the tail of each series.
+        The share of its steps that is the tail of each series; at least 2 steps are.
     missing : "error"
         NaN in a series is an error.
     bptt_steps : int, None or "auto", default="auto"
@@ -278,10 +278,11 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         lags: Any = 1,
         differences: Any = None,
         scaling: str | None = "standard",
+        early_stopping: bool = True,
         bptt_steps: int | str | None = "auto",
         **parameters: Unpack[SharedParameters],
     ) -> None:
-        super().__init__(hidden_layer_sizes, **parameters)
+        super().__init__(hidden_layer_sizes, early_stopping=early_stopping, **parameters)
         self.lags = lags
         self.differences = differences
         self.scaling = scaling
@@ -341,7 +342,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
 
         regressor = self._regressor_for(inputs, series.n_variables, frame)
         if self.early_stopping:
-            *heads, validation_data = self._hold_out(inputs, targets)
+            *heads, validation_data = self._hold_out(inputs, targets, series)
             regressor.fit(*heads, validation_data=validation_data)
         else:
             regressor.fit(inputs, targets)
@@ -403,19 +404,22 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         # fit puts new attributes in the place of old ones, and changes none
         return copy.copy(self._regressor).set_params(**parameters)  # type: ignore[no-any-return]
 
-    def _hold_out(self, inputs: Ragged, targets: Ragged) -> tuple[Ragged, Ragged, Any]:
+    def _hold_out(
+        self, inputs: Ragged, targets: Ragged, series: SeriesSet
+    ) -> tuple[Ragged, Ragged, Any]:
         """Cut the tail off each series: inputs and targets of the heads, and validation_data.
 
         The latter are whole series whose heads have no targets, so that the states reach the tails.
         """
-        n_held_out = [math.ceil(self.validation_fraction * T) for T in inputs.lengths]
-        if sum(n_held_out) < 2 or any(np.equal(n_held_out, inputs.lengths)):
-            raise ValueError(
-                f"{self._name} got validation_fraction={self.validation_fraction}, which leaves "
-                f"{n_held_out} of {inputs.lengths.tolist()} steps to early_stopping; expected some "
-                f"to train on in each series, and at least 2 held out: change it, or give longer "
-                f"series."
-            )
+        n_held_out = [max(2, math.ceil(self.validation_fraction * T)) for T in inputs.lengths]
+        for i, (n, T) in enumerate(zip(n_held_out, inputs.lengths, strict=True)):
+            if n >= T:
+                raise ValueError(
+                    f"{self._name} got {series.name('y', i)} with {T} steps to learn, of which "
+                    f"early_stopping would hold out {n} by validation_fraction="
+                    f"{self.validation_fraction}, so that none is left; set early_stopping=False, "
+                    f"or give more steps."
+                )
         heads = [
             Ragged.from_sequences([s[:-n] for s, n in zip(whole, n_held_out, strict=True)])
             for whole in (inputs, targets)

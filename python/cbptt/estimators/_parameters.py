@@ -62,7 +62,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class SharedParameters(TypedDict, total=False):
-    """The types of the parameters but the first and `bptt_steps`."""
+    """The types of the parameters whose defaults are the same in every estimator."""
 
     activation: str
     solver: str
@@ -79,7 +79,6 @@ class SharedParameters(TypedDict, total=False):
     warm_start: bool
     momentum: float
     nesterovs_momentum: bool
-    early_stopping: bool
     validation_fraction: float
     beta_1: float
     beta_2: float
@@ -102,6 +101,7 @@ class SharedParameters(TypedDict, total=False):
 class Parameters(SharedParameters, total=False):
     """The types of the parameters but the first, for those who write a call."""
 
+    early_stopping: bool
     bptt_steps: int | None
 
 

@@ -34,6 +34,7 @@ class Plan:
         self,
         net: Network,
         lengths: NDArray[np.intp],
+        ragged: bool,
         batch_size: int,
         keeps_states: bool,
         masked: bool = False,

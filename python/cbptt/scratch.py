@@ -101,7 +101,9 @@ def make_scratch(
     longest_first = np.sort(sequences.lengths if lengths is None else lengths)[::-1].copy()
     if checkpoint == "auto":  # rounded up: a state of every sqrt(T) steps, and so many of them
         checkpoint = isqrt(int(longest_first[0]) - 1) + 1
-    plan = Plan(network, longest_first, batch_size, backward, masked, int(checkpoint or 0))
+    # windows of one length end in shorter ones where the whole sequences differ
+    ragged = bool((sequences.lengths != sequences.lengths[0]).any())
+    plan = Plan(network, longest_first, ragged, batch_size, backward, masked, int(checkpoint or 0))
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {
         "packed": aligned((network.packed_size,), dtype),

@@ -94,7 +94,9 @@ cdef class Plan:
     ----------
     net : Network
     lengths : (n,) intp
-        Lengths of the sequences that batches are drawn from, longest first.
+        Steps that are run at a time of the sequences that batches are drawn from, longest first.
+    ragged : bool
+        Whether some sequences of a batch may end before others do.
     batch_size : int
         Sequences of a batch; the last of an epoch may have fewer.
     keeps_states : bool
@@ -118,7 +120,7 @@ cdef class Plan:
     """
 
     def __init__(
-        self, Network net, const Py_ssize_t[::1] lengths, Py_ssize_t batch_size,
+        self, Network net, const Py_ssize_t[::1] lengths, bint ragged, Py_ssize_t batch_size,
         bint keeps_states, bint masked=False, Py_ssize_t checkpoint=0,
     ):
         cdef Py_ssize_t b, B = 0, N = 0, C, R, S, T = lengths[0], n_chunks, n_segments = 1
@@ -167,7 +169,6 @@ cdef class Plan:
             self.da = arena.room(C * net.L)
             self.da_after = arena.room(B * net.L)
             self.left = arena.room(max(C * net.L, R * net.LK) if net.small else 0)
-            ragged = lengths[0] != lengths[lengths.shape[0] - 1]
             self.right = arena.room(max(C, R) * net.L if net.small or ragged else 0)
             self.inputs = arena.room(C * padded(net.D + 1, net.itemsize) if net.small else 0)
             self.dinputs = arena.room((net.D + 1) * net.L if net.small else 0)

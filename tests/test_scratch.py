@@ -1,0 +1,129 @@
+"""Memory asked for once: nothing is read or written beside it, whatever batches are run in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cbptt
+from cbptt import losses, network
+from cbptt.batches import Batches, Step
+from cbptt.optimizers import Adam, Moments
+from cbptt.results import Dropout
+from cbptt.threads import one_blas_thread
+from cbptt.truncation import Truncation
+
+GUARD = 1 << 14  # bytes on either side of an array
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+# Kernels for all products, or BLAS for those of many units, inputs or outputs.
+SIZES = [(3, 17, 2), (2, 400, 1), (300, 8, 3), (4, 6, 290)]
+LENGTHS = {
+    "equal": [60] * 5,
+    "ragged, but not their windows": [68, 48, 98, 30, 70, 71, 90, 98],
+    "ragged": [68, 3, 98, 30],
+    "few long ones": [900, 700, 1],
+    "many": [5, 9, 2] * 40,
+}
+CHECKPOINT = {"few long ones": 1}
+
+
+class Guarded:
+    """The arrays of a scratch, moved between guards of known bytes."""
+
+    def __init__(self, scratch):
+        self.scratch, self.memory = scratch, {}
+        rng = np.random.default_rng(0)
+        for name, array in scratch.arrays.items():
+            memory = rng.integers(0, 256, array.nbytes + 2 * GUARD + 64, np.uint8)
+            first = GUARD - (memory.ctypes.data + GUARD) % 64 + 64
+            memory[first : first + array.nbytes] = array.reshape(-1).view(np.uint8)
+            place = memory[first : first + array.nbytes]
+            scratch.arrays[name] = place.view(array.dtype).reshape(array.shape)
+            self.memory[name] = memory, first, first + array.nbytes, memory.copy()
+
+    def assert_whole(self):
+        for name, (memory, first, end, before) in self.memory.items():
+            np.testing.assert_array_equal(memory[:first], before[:first], err_msg=f"before {name}")
+            np.testing.assert_array_equal(memory[end:], before[end:], err_msg=f"behind {name}")
+
+
+def make(D, M, K, lengths, readout, dtype):
+    rng = np.random.default_rng(1)
+    chosen = {"output_activation": "softmax", "loss": "log_loss"} if K > 1 else {}
+    net = cbptt.RNN(D, M, K, readout=readout, dtype=dtype, random_state=0, **chosen)
+    X = [rng.normal(size=(length, D)) for length in lengths]
+    places = lengths if readout == "every" else [()] * len(lengths)
+    Y = [rng.integers(K, size=place) if K > 1 else rng.normal(size=place) for place in places]
+    return net, net.shard(X, Y if readout == "every" else np.array(Y))
+
+
+def train(net, shard, scratch, batch_size, masks, truncation):
+    """Run batches of the sequences in an order that is not theirs, with a step after each."""
+    moments = Moments.zeros_like(net.theta)
+    step = Step(Adam(1e-3), moments, 1e-3, net.layout.n_weights, 0.0, np.inf)
+    ids = np.random.default_rng(2).permutation(len(shard.sequences))
+    batches = Batches(
+        *(net._core, net.theta, shard, scratch, masks, 2, truncation),
+        every=net.readout == "every",
+    )
+    with one_blas_thread(True):
+        assert batches.run(ids, batch_size, np.zeros(5), step)
+    assert np.isfinite(net.theta).all()
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("readout", losses.READOUTS)
+@pytest.mark.parametrize("products", ["kernels", "blas"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("D", "M", "K"), SIZES)
+@DTYPES
+def test_training_stays_within_its_memory(
+    D, M, K, masked, products, readout, lengths, dtype, monkeypatch
+):
+    monkeypatch.setattr(network, "PRODUCTS", products)
+    net, shard = make(D, M, K, LENGTHS[lengths], readout, dtype)
+    n = len(shard.sequences)
+    masks = Dropout(*(np.ones((n if masked else 0, size), net.dtype) for size in (D, M)))
+    windows = [None] if readout in ("mean", "max") else [None, Truncation(25, 25)]
+    if readout == "every":
+        windows.append(Truncation(30, 20))
+    for truncation in windows:
+        for checkpoint in (None, CHECKPOINT.get(lengths, "auto")):
+            scratch = net.scratch(
+                *(shard.sequences, min(n, 3), 2),
+                masked=masked,
+                truncation=truncation,
+                checkpoint=checkpoint,
+            )
+            guarded = Guarded(scratch)
+            train(net, shard, scratch, min(n, 3), masks, truncation)
+            guarded.assert_whole()
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("readout", losses.READOUTS)
+@pytest.mark.parametrize(("D", "M", "K"), SIZES)
+@DTYPES
+def test_all_at_once_and_prediction_stay_within_theirs(D, M, K, readout, lengths, dtype):
+    net, shard = make(D, M, K, LENGTHS[lengths], readout, dtype)
+    for checkpoint in (None, "auto"):
+        scratch = net.scratch(shard.sequences, None, 2, checkpoint=checkpoint)
+        guarded = Guarded(scratch)
+        net.run(shard, scratch, 2, inputs=True)
+        guarded.assert_whole()
+    scratch = net.forward_scratch(shard.sequences, 2)
+    guarded = Guarded(scratch)
+    net.run_forward(shard, scratch, 2)
+    guarded.assert_whole()
+
+
+def test_a_write_beside_is_found():
+    net, shard = make(2, 3, 1, [4, 2], "every", "float64")
+    scratch = net.scratch(shard.sequences)
+    guarded = Guarded(scratch)
+    guarded.assert_whole()
+    memory, _, end, _ = guarded.memory["blocks"]
+    memory[end] ^= 1
+    with pytest.raises(AssertionError, match="behind blocks"):
+        guarded.assert_whole()

@@ -19,6 +19,7 @@ from cbptt.config import versions
 from report import Report
 
 TASKS = {
+    "electricity": "the demand for electricity a day ahead, beside models of statsmodels",
     "vowels": "Japanese Vowels: a grid search over a pipeline",
     "digits": "spoken digits, beside a loop in PyTorch",
     "stress": "the stress of each vowel of English words",

@@ -36,7 +36,13 @@ N_HARMONICS = 3  # of the day and of the week
 N_EPOCHS, QUICK_EPOCHS = 1000, 30
 N_SEEDS, QUICK_SEEDS = 5, 2
 
-COMMON = {"differences": 1, "bptt_steps": 50, "bptt_streams": True, "learning_rate_init": 0.003}
+COMMON = {
+    "differences": 1,
+    "early_stopping": False,
+    "bptt_steps": 50,
+    "bptt_streams": True,
+    "learning_rate_init": 0.003,
+}
 GRID = {
     "lags": [[1, DAY, WEEK], [1, 2, 3, DAY, WEEK]],
     "hidden_layer_sizes": [32, 64],

@@ -1,6 +1,6 @@
 """Real tasks, from the data to the accuracy; see README.md beside this file.
 
-python benchmarks/real_runs.py {vowels,digits,stress,rows} [--quick] [--out FILE]
+python benchmarks/real_runs.py {vowels,digits,stress,rows,adding,laser} [--quick] [--out FILE]
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ TASKS = {
     "digits": "spoken digits, beside a loop in PyTorch",
     "stress": "the stress of each vowel of English words",
     "rows": "images of digits row by row, beside MLPClassifier",
+    "adding": "two marked numbers of a long sequence, by full and by truncated BPTT",
+    "laser": "an intensity of a laser, foretold; beside an echo state network",
 }
 
 

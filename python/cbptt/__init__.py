@@ -18,19 +18,24 @@ _HOMES = {
     "PerTimestep": "estimators",
     "make_sequence_scorer": "estimators",
     "RNNClassifier": "estimators",
+    "RNNForecaster": "estimators",
     "RNNRegressor": "estimators",
     "RNNSequenceClassifier": "estimators",
     "RNNSequenceRegressor": "estimators",
+    "backtest": "backtesting",
+    "backtesting": "",
     "datasets": "",
     "reference": "",
     "testing": "",
 }
 
 if TYPE_CHECKING:
-    from cbptt import datasets, reference, testing
+    from cbptt import backtesting, datasets, reference, testing
+    from cbptt.backtesting import backtest
     from cbptt.estimators import (
         PerTimestep,
         RNNClassifier,
+        RNNForecaster,
         RNNRegressor,
         RNNSequenceClassifier,
         RNNSequenceRegressor,
@@ -45,10 +50,13 @@ __all__ = [
     "RNN",
     "PerTimestep",
     "RNNClassifier",
+    "RNNForecaster",
     "RNNRegressor",
     "RNNSequenceClassifier",
     "RNNSequenceRegressor",
     "Ragged",
+    "backtest",
+    "backtesting",
     "datasets",
     "from_channels_first",
     "from_long",

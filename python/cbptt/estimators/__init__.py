@@ -1,6 +1,7 @@
 """Estimators: recurrent networks with scikit-learn's fit and predict, and what goes with them."""
 
 from cbptt.estimators._classifiers import RNNClassifier, RNNSequenceClassifier
+from cbptt.estimators._forecaster import RNNForecaster
 from cbptt.estimators._per_timestep import PerTimestep
 from cbptt.estimators._regressors import RNNRegressor, RNNSequenceRegressor
 from cbptt.estimators._scoring import make_sequence_scorer
@@ -8,6 +9,7 @@ from cbptt.estimators._scoring import make_sequence_scorer
 __all__ = [
     "PerTimestep",
     "RNNClassifier",
+    "RNNForecaster",
     "RNNRegressor",
     "RNNSequenceClassifier",
     "RNNSequenceRegressor",

@@ -27,7 +27,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from cbptt.estimators._fitting import Fitting, History, Schedule
 from cbptt.estimators._missing import indicate, mean_of_steps
-from cbptt.estimators._parameters import CONSTRAINTS
+from cbptt.estimators._parameters import CONSTRAINTS, TrainingParameters
 from cbptt.estimators._streaming import Streaming
 from cbptt.estimators._targets import steps_like
 from cbptt.network import RNN
@@ -79,6 +79,7 @@ def _is_stochastic(estimator: BaseRNN) -> bool:
 
 
 class BaseRNN(
+    TrainingParameters,
     Streaming,
     CallbackSupportMixin,  # type: ignore[misc]
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
@@ -89,81 +90,6 @@ class BaseRNN(
     """Base of the estimators; a subclass says what a target is."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = 64,
-        *,
-        activation: str = "tanh",
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        rho: float = 0.9,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        max_grad_norm: float | None = 1.0,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        learn_initial_state: bool = False,
-        bptt_steps: int | None = None,
-        bptt_stride: int | None = None,
-        bptt_streams: bool = False,
-        init: str = "orthogonal",
-        missing: str = "error",
-        dtype: str = "auto",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.rho = rho
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.max_grad_norm = max_grad_norm
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.learn_initial_state = learn_initial_state
-        self.bptt_steps = bptt_steps
-        self.bptt_stride = bptt_stride
-        self.bptt_streams = bptt_streams
-        self.init = init
-        self.missing = missing
-        self.dtype = dtype
-        self.n_jobs = n_jobs
 
     # ---- what a subclass says of its targets --------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any, TypedDict, TypeVar
@@ -60,8 +61,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class Parameters(TypedDict, total=False):
-    """The types of the parameters but the first, for those who write a call."""
+class SharedParameters(TypedDict, total=False):
+    """The types of the parameters but the first and `bptt_steps`."""
 
     activation: str
     solver: str
@@ -90,13 +91,97 @@ class Parameters(TypedDict, total=False):
     dropout: float
     recurrent_dropout: float
     learn_initial_state: bool
-    bptt_steps: int | None
     bptt_stride: int | None
     bptt_streams: bool
     init: str
     missing: str
     dtype: str
     n_jobs: int | None
+
+
+class Parameters(SharedParameters, total=False):
+    """The types of the parameters but the first, for those who write a call."""
+
+    bptt_steps: int | None
+
+
+class TrainingParameters:
+    """What has them stores them, as scikit-learn asks for: each under its own name."""
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = 64,
+        *,
+        activation: str = "tanh",
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        rho: float = 0.9,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        max_grad_norm: float | None = 1.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        learn_initial_state: bool = False,
+        bptt_steps: int | None = None,
+        bptt_stride: int | None = None,
+        bptt_streams: bool = False,
+        init: str = "orthogonal",
+        missing: str = "error",
+        dtype: str = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.rho = rho
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.max_grad_norm = max_grad_norm
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.learn_initial_state = learn_initial_state
+        self.bptt_steps = bptt_steps
+        self.bptt_stride = bptt_stride
+        self.bptt_streams = bptt_streams
+        self.init = init
+        self.missing = missing
+        self.dtype = dtype
+        self.n_jobs = n_jobs
 
 
 # The texts, for the class docstrings.
@@ -236,18 +321,28 @@ _ATTRIBUTES = """network_ : RNN
 Estimator = TypeVar("Estimator", bound=type)
 
 
-def documented(base: Callable[..., None]) -> Callable[[Estimator], Estimator]:
+def documented(
+    base: Callable[..., None], *, without: Collection[str] = ()
+) -> Callable[[Estimator], Estimator]:
     """Decorator that writes what all share into the docstring and the signature of a class.
 
     scikit-learn, and help, read the parameters from the signature of __init__. So a class spells
-    its own, and hands the others, ``**parameters``, on to the __init__ of its base.
+    its own, and hands the others, ``**parameters``, on to the __init__ of its base. Texts that its
+    docstring has already stay as they are.
+
+    Parameters
+    ----------
+    base : the __init__ that takes the others.
+    without : attributes that the class does not have.
     """
 
     def complete(cls: Estimator) -> Estimator:
         assert cls.__doc__ is not None
-        cls.__doc__ = cls.__doc__.replace("<parameters>", _PARAMETERS).replace(
-            "<attributes>", _ATTRIBUTES
-        )
+        told = {*_names_told(cls.__doc__), *without}
+        for mark, texts in (("<parameters>", _PARAMETERS), ("<attributes>", _ATTRIBUTES)):
+            entries = re.split(r"\n    (?=\S)", texts)
+            rest = [entry for entry in entries if not told.intersection(_names_told(entry))]
+            cls.__doc__ = cls.__doc__.replace(mark, "\n    ".join(rest))
         init: Any = cls.__init__  # type: ignore[misc]
         own = signature(init)
         parameters = dict(signature(base).parameters)
@@ -256,3 +351,9 @@ def documented(base: Callable[..., None]) -> Callable[[Estimator], Estimator]:
         return cls
 
     return complete
+
+
+def _names_told(text: str) -> list[str]:
+    """The names before the colons of a docstring's entries."""
+    heads = re.findall(r"^(?:    )?(\w+(?:, \w+)*) : ", text, re.MULTILINE)
+    return [name for head in heads for name in head.split(", ")]

@@ -1,0 +1,302 @@
+"""Series to be forecast: read and checked, differenced, scaled, and brought back.
+
+A series is (T, d): T steps of d variables, the latest one last. What is done to it before training
+is undone in the forecast, in the opposite order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbptt.sequences import Ragged, read_array
+
+__all__ = [
+    "Scale",
+    "SeriesSet",
+    "check_integer",
+    "difference",
+    "fit_scale",
+    "in_units_of",
+    "integrate",
+    "naive_error",
+    "read_integers",
+    "read_series",
+]
+
+Array = NDArray[np.float64]
+
+_ONE = "expected (T,) or (T, {d}) numbers, the steps of one series"
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesSet:
+    """Checked series.
+
+    Attributes
+    ----------
+    values : list of (T_i, d) ndarrays of float64
+        Finite.
+    single : bool
+        Whether one series was given, rather than several.
+    flat : bool
+        Whether its steps were plain numbers.
+    dtype : numpy dtype
+        float32 where all of them were, else float64.
+    """
+
+    values: list[Array]
+    single: bool
+    flat: bool
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter(self.values)
+
+    @property
+    def n_variables(self) -> int:
+        """Variables of a step, d."""
+        return int(self.values[0].shape[1])
+
+    def name(self, name: str, i: int) -> str:
+        """Return what errors call series i."""
+        return name if self.single else f"{name}[{i}]"
+
+
+def read_series(
+    y: Any, *, caller: str, name: str = "y", single: bool | None = None, letter: str = "d"
+) -> SeriesSet:
+    """Read one series or several.
+
+    Parameters
+    ----------
+    y : (T,) or (T, d) array or data frame, or list of numbers: one series. List, tuple or 1-D
+        object array of such, or Ragged: several
+    caller, name : str
+        Who asks, and what errors call y.
+    single : bool, default=None
+        What it must be. By default the form tells. With False an array holds a series in each item
+        of its first axis.
+    letter : str, default="d"
+        What errors call the number of variables.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no array of numbers, has no steps or no variables, or another number of them than
+        the first one, or a value is NaN or infinite.
+    """
+    one = _ONE.format(d=letter)
+    if single is None:
+        single = _is_single(y)
+    if single:
+        cubic = getattr(y, "ndim", 0) == 3
+        several = f", or a list of such series: list({name})" if cubic else ""
+        items = [read_array(y, caller=caller, name=name, ndims=(1, 2), expected=one + several)]
+    else:
+        expected = f"expected a list of (T,) or (T, {letter}) arrays, one for each series"
+        if isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1:
+            y = list(y)
+        if not isinstance(y, (list, tuple, Ragged)):
+            y = read_array(y, caller=caller, name=name, ndims=(2, 3), expected=expected)
+        if not len(y):
+            raise ValueError(f"{caller} got {name} with 0 series; {expected}.")
+        items = [
+            read_array(item, caller=caller, name=f"{name}[{i}]", ndims=(1, 2), expected=one)
+            for i, item in enumerate(y)
+        ]
+    flat = all(item.ndim == 1 for item in items)
+    dtype = np.dtype("f4" if all(item.dtype.str[1:] == "f4" for item in items) else "f8")
+    with np.errstate(over="ignore"):
+        columns = [item[:, None] if item.ndim == 1 else item for item in items]
+        tables = [np.ascontiguousarray(table, np.float64) for table in columns]
+    told = SeriesSet(tables, single, flat, dtype)
+    for i, table in enumerate(tables):
+        who = f"{caller} got {told.name(name, i)}"
+        if 0 in table.shape:
+            what = "steps" if len(table) == 0 else "variables"
+            raise ValueError(f"{who} with 0 {what}; {one}.")
+        if table.shape[1] != told.n_variables:
+            raise ValueError(
+                f"{who} with {table.shape[1]} variables, but {told.name(name, 0)} has "
+                f"{told.n_variables}; all series must have the same variables."
+            )
+        if not np.isfinite(table).all():
+            step, variable = divmod(int(np.isfinite(table).argmin()), table.shape[1])
+            value = "NaN" if np.isnan(table[step, variable]) else "infinity"
+            raise ValueError(
+                f"{who} with {value} at step {step}, variable {variable}; every value must be "
+                f"finite: fill it in, or cut the series there."
+            )
+    return told
+
+
+def _is_single(y: Any) -> bool:
+    """Whether it is one table of numbers, rather than several series."""
+    if isinstance(y, Ragged):
+        return False
+    if isinstance(y, (list, tuple)):
+        return len(y) > 0 and not hasattr(y[0], "__len__")
+    if isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1 and y.size:
+        return not hasattr(y[0], "__len__")
+    return True
+
+
+# ---- integers -----------------------------------------------------------------------------------
+
+
+def check_integer(value: Any, *, caller: str, name: str, least: int = 1) -> int:
+    """Return an int of at least so many, or say what is wrong with it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no integer, or too small.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{caller} got {name}={value!r}; expected an int from {least} up.")
+    if value < least:
+        raise ValueError(f"{caller} got {name}={value}; expected an int from {least} up.")
+    return int(value)
+
+
+def read_integers(value: Any, *, caller: str, name: str) -> list[int]:
+    """Return the ints from 1 up that a sequence holds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no sequence of integers, is empty, or holds one that is too small.
+    """
+    if not isinstance(value, (list, tuple, range)) and getattr(value, "ndim", 0) != 1:
+        raise TypeError(f"{caller} got {name}={value!r}; expected an int or a list of ints.")
+    if not len(value):
+        raise ValueError(f"{caller} got {name}={value!r}; expected at least one int.")
+    return [check_integer(v, caller=caller, name=f"{name}[{i}]") for i, v in enumerate(value)]
+
+
+# ---- differences --------------------------------------------------------------------------------
+
+
+def difference(series: Array, periods: Sequence[int]) -> tuple[Array, list[Array]]:
+    """Take differences y_t - y_{t-p}, one period after the other.
+
+    Parameters
+    ----------
+    series : (T, d) array
+        Of more steps than the periods add up to.
+    periods : ints from 1 up
+
+    Returns
+    -------
+    differences : (T - sum of periods, d) ndarray
+    ends : list of (p, d) ndarrays
+        For each period the last p steps of what it was taken of, from which `integrate` goes on.
+    """
+    ends = []
+    for period in periods:
+        ends.append(series[-period:].copy())
+        series = series[period:] - series[:-period]
+    return series, ends
+
+
+def integrate(differences: Array, ends: Sequence[Array], periods: Sequence[int]) -> Array:
+    """Undo differences, for steps that follow those of which they were taken.
+
+    Parameters
+    ----------
+    differences : (n, H, d) array
+    ends : list of (n, p, d) arrays, in the order of `difference`
+    periods : ints from 1 up
+
+    Returns
+    -------
+    series : (n, H, d) ndarray
+    """
+    n, H, d = differences.shape
+    for period, end in zip(reversed(periods), reversed(ends), strict=True):
+        # y_t = y_{t-p} + difference_t: running sums over steps that are p apart, behind the end
+        turns = 1 + -(-H // period)
+        steps = np.zeros((n, turns * period, d))
+        steps[:, :period] = end
+        steps[:, period : period + H] = differences
+        sums = steps.reshape(n, turns, period, d).cumsum(axis=1)
+        differences = sums.reshape(n, turns * period, d)[:, period : period + H]
+    return differences
+
+
+# ---- scale --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """(values - center) / spread, for each variable.
+
+    Attributes
+    ----------
+    center, spread : (d,) ndarrays
+        The spread of a constant variable is 1.
+    """
+
+    center: Array
+    spread: Array
+
+    def apply(self, values: Array) -> Array:
+        """Return (T, d) values scaled."""
+        return np.asarray((values - self.center) / self.spread)
+
+
+def fit_scale(values: Array, kind: str | None, rounding: Array | float = 0.0) -> Scale:
+    """Find the scale of values.
+
+    Parameters
+    ----------
+    values : (T, d) array
+    kind : {"standard", "minmax", None}
+        Mean and standard deviation, smallest value and range, or 0 and 1.
+    rounding : (d,) array or float, default=0.0
+        A spread up to this comes of rounding alone: the variable is constant.
+    """
+    d = values.shape[1]
+    if kind is None:
+        return Scale(np.zeros(d), np.ones(d))
+    lowest, highest = values.min(axis=0), values.max(axis=0)
+    if kind == "standard":
+        center, spread = values.mean(axis=0), values.std(axis=0)
+        center = np.where(lowest == highest, lowest, center)
+    else:
+        center, spread = lowest, highest - lowest
+    constant = (lowest == highest) | (spread <= rounding)
+    return Scale(center, np.where(constant, 1.0, spread))
+
+
+# ---- errors -------------------------------------------------------------------------------------
+
+
+def naive_error(series: Array, season_length: int = 1) -> Array:
+    """Return the mean absolute error of the seasonal-naive forecast within a series.
+
+    Parameters
+    ----------
+    series : (T, d) array
+        Of more steps than a season.
+    season_length : int, default=1
+
+    Returns
+    -------
+    error : (d,) ndarray
+    """
+    return np.asarray(np.abs(series[season_length:] - series[:-season_length]).mean(axis=0))
+
+
+def in_units_of(errors: Array, unit: Array) -> Array:
+    """Divide errors (..., d) by units (..., d); by a unit of 0, 0 is 0, all else inf."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(errors == 0, 0.0, errors / unit))

@@ -75,7 +75,7 @@ def draw_laser(results: dict[str, Any]) -> Figure:
     for axes, (name, kept), colour in zip(
         panels, forecasters.items(), (BLUE, ORANGE), strict=False
     ):
-        runs = sorted(kept["forecast"], key=lambda run: run["forecasts"][0])
+        runs = sorted(kept["forecast"], key=lambda run: run["forecast"])
         middle = runs[(len(runs) - 1) // 2]  # of an even number the better one
         clear(axes)
         axes.axvline(0.5, color="0.35", linewidth=1, linestyle=(0, (6, 3)))
@@ -88,8 +88,8 @@ def draw_laser(results: dict[str, Any]) -> Figure:
         axes.plot(ahead, middle["first"], color=colour, linewidth=1.8, label="forecast, median")
         axes.plot([], [], color=colour, alpha=0.4, linewidth=0.8, label="of each random_state")
         axes.set_title(
-            f"{name}: normalised squared error {middle['forecasts'][0]:.3f} "
-            f"({runs[0]['forecasts'][0]:.3f} to {runs[-1]['forecasts'][0]:.3f})",
+            f"{name}: normalised squared error {middle['forecast']:.3f} "
+            f"({runs[0]['forecast']:.3f} to {runs[-1]['forecast']:.3f})",
             loc="left", size=10, weight="bold",
         )  # fmt: skip
         axes.set_ylabel("intensity, counts", size=9)

@@ -55,7 +55,7 @@ def draw_adding(results: dict[str, Any]) -> Figure:
             textcoords="offset points", ha="right", va="bottom", size=8, color="0.35",
         )  # fmt: skip
     for axes in panels[-1]:
-        axes.set_xlabel("training time, s", size=9)
+        axes.set_xlabel("training time, seconds of the processor", size=9)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     titled(

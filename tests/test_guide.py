@@ -56,6 +56,7 @@ from cbptt import (
     PerTimestep,
     Ragged,
     RNNClassifier,
+    RNNForecaster,
     RNNRegressor,
     RNNSequenceClassifier,
     RNNSequenceRegressor,
@@ -354,7 +355,7 @@ def test_the_table_tells_nothing_that_is_nowhere() -> None:
         *(
             getattr(cbptt, name)
             for name in cbptt.__all__
-            if name.startswith("RNN") and name != "RNN"
+            if name.startswith("RNN") and name not in ("RNN", "RNNForecaster")
         ),
     ]
     fitted = [
@@ -365,3 +366,13 @@ def test_the_table_tells_nothing_that_is_nowhere() -> None:
         there |= set(signature(kind).parameters) | methods(kind)
     there |= {"partial_fit", "set_callbacks", "set_partial_fit_request"}
     assert names_told("MLPClassifier") | names_told("new") <= there
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_table_of_the_forecaster_tells_all_and_nothing_else() -> None:
+    told = names_told("forecaster")
+    fitted = small(RNNForecaster).fit(SEQUENCES)
+    parameters = set(signature(RNNForecaster).parameters)
+    assert parameters <= told | set(signature(RNNSequenceRegressor).parameters)
+    assert fitted_attributes(fitted) | methods(RNNForecaster) <= told
+    assert told <= parameters | fitted_attributes(fitted) | methods(RNNForecaster)

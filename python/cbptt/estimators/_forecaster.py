@@ -265,6 +265,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         "scaling": [None, StrOptions({"standard", "minmax"})],
     }
     __metadata_request__predict: ClassVar[dict[str, str]] = {
+        "horizon": UNUSED,
         "X_future": UNUSED,
         "context": UNUSED,
         "X_context": UNUSED,

@@ -33,7 +33,7 @@ HORIZON = 100
 WASHOUT = 50  # first states that the readout of an echo state network is not fitted on
 N_SEEDS, QUICK_SEEDS = 10, 2
 SEARCH_SEEDS = 2
-N_ECHOES, QUICK_ECHOES = 200, 5
+N_ECHOES, QUICK_ECHOES = 300, 5
 
 NETWORKS: list[dict[str, Any]] = [
     parameters | {"init": init}
@@ -195,7 +195,7 @@ def echoes(n: int) -> list[dict[str, Any]]:
             "input_connectivity": float(rng.choice([0.1, 1.0])),
             "rc_connectivity": float(rng.choice([0.1, 1.0])),
             "bias": float(rng.choice([0.0, 0.1, 1.0])),
-            "ridge": between(1e-9, 1e-1),
+            "ridge": between(1e-9, 10),
         }
         for _ in range(n)
     ]

@@ -1,6 +1,8 @@
-"""Draw what `bench.py shapes` kept: each engine's time over cbptt's, shape by shape.
+"""Draw what a program kept: of `bench.py shapes` each engine's time over cbptt's, shape by shape.
 
 python benchmarks/figure.py benchmarks/results/shapes-float32-1.json out.svg
+
+The pictures of `real_runs.py adding` and `laser` are in real/figures.py.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
+
+from real import figures
 
 # Okabe and Ito's colours, told apart by the colour-blind too.
 COLOURS = {
@@ -166,7 +170,8 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("out", type=Path, help="its ending tells the format: svg, png, pdf")
     arguments = parser.parse_args()
-    draw(json.loads(arguments.results.read_text(encoding="utf-8")), arguments.out)
+    results = json.loads(arguments.results.read_text(encoding="utf-8"))
+    (figures.draw if results.get("task") in figures.DRAWN else draw)(results, arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Real tasks, from the data to the accuracy; see README.md beside this file.
 
-python benchmarks/real_runs.py {vowels,digits,stress,rows,characters} [--quick] [--out FILE]
+python benchmarks/real_runs.py TASK [--quick] [--out FILE]; --help lists the tasks
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from cbptt.config import versions
 from report import Report
 
 TASKS = {
-    "electricity": "the demand for electricity a day ahead, beside models of statsmodels",
     "vowels": "Japanese Vowels: a grid search over a pipeline",
     "digits": "spoken digits, beside a loop in PyTorch",
     "stress": "the stress of each vowel of English words",
     "rows": "images of digits row by row, beside MLPClassifier",
     "characters": "a text character by character, beside min-char-rnn and a loop in PyTorch",
+    "adding": "two marked numbers of a long sequence, by full and by truncated BPTT",
+    "laser": "an intensity of a laser, foretold; beside an echo state network",
+    "electricity": "the demand for electricity a day ahead, beside models of statsmodels",
 }
 
 

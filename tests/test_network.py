@@ -291,8 +291,8 @@ def test_check_gradients_finds_a_right_network_right(loss, output, readout):
 def test_check_gradients_finds_a_wrong_gradient(name, monkeypatch):
     right = cbptt.RNN.run
 
-    def wrong(net, shard, **options):
-        result = right(net, shard, **options)
+    def wrong(net, shard, *scratch, **options):
+        result = right(net, shard, *scratch, **options)
         gradient = net.layout.views(result.gradient)[name]
         gradient.flat[0] += 1e-3 * np.abs(gradient).max()
         return result

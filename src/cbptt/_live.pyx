@@ -8,8 +8,8 @@ from cpython.buffer cimport (
     PyBUF_CONTIG, PyBUF_CONTIG_RO, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 )
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject_CallObject
 from cython cimport floating
-from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
 from cbptt._kernels cimport IDENTITY, forward_step, pack_matrix
@@ -70,11 +70,12 @@ cdef void step(
 
 
 cdef bint all_finite(const floating* v, Py_ssize_t n) noexcept nogil:
+    """Without an early end, so that the loop can be vectorised"""
     cdef Py_ssize_t i
+    cdef int odd = 0
     for i in range(n):
-        if not isfinite(v[i]):
-            return False
-    return True
+        odd += not v[i] - v[i] == 0
+    return odd == 0
 
 
 cdef bint take(Py_buffer* view, object array, int flags, Py_ssize_t columns, char code) except -1:
@@ -104,12 +105,13 @@ cdef class Live:
 
     cdef:
         Network net
-        object empty, dtype, memory
+        object empty, dtype, memory, one_out, one_h  # the last two: what empty takes for n = 1
         Py_buffer packed
         bint single
 
     def __cinit__(self, Network net, object packed, object empty, object dtype):
         self.net, self.empty, self.dtype, self.memory = net, empty, dtype, packed
+        self.one_out, self.one_h = ((1, net.K), dtype), ((1, net.M), dtype)
         self.single = net.itemsize == sizeof(float)
         PyObject_GetBuffer(packed, &self.packed, PyBUF_CONTIG_RO)
 
@@ -160,7 +162,12 @@ cdef class Live:
         try:
             if scratch == NULL:
                 raise MemoryError
-            out, h_new = self.empty((n, net.K), self.dtype), self.empty((n, net.M), self.dtype)
+            out = PyObject_CallObject(
+                self.empty, self.one_out if n == 1 else ((n, net.K), self.dtype)
+            )
+            h_new = PyObject_CallObject(
+                self.empty, self.one_h if n == 1 else ((n, net.M), self.dtype)
+            )
             PyObject_GetBuffer(out, &of_out, PyBUF_CONTIG)
             PyObject_GetBuffer(h_new, &of_h_new, PyBUF_CONTIG)
             if self.single:

@@ -56,6 +56,7 @@ class Streaming:
         x : (n, D) array, or (n,) where D is 1
             The inputs of the step. Quickest as a C-contiguous array of the network's precision.
         state : (n, M) array, from `start` or the step before
+            Of this model: as a plain array, a state of another one with as many units looks alike.
 
         Returns
         -------

@@ -85,7 +85,9 @@ def draw_laser(results: dict[str, Any]) -> Figure:
             range(1 - PAST, horizon + 1), true[begin - PAST :],
             color="black", linewidth=1.2, marker="o", markersize=2.5, label="the laser",
         )  # fmt: skip
-        axes.plot(ahead, middle["first"], color=colour, linewidth=1.8, label="forecast, median")
+        axes.plot(
+            ahead, middle["first"], color=colour, linewidth=1.8, label="forecast of median error"
+        )
         axes.plot([], [], color=colour, alpha=0.4, linewidth=0.8, label="of each random_state")
         axes.set_title(
             f"{name}: normalised squared error {middle['forecast']:.3f} "

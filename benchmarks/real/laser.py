@@ -78,7 +78,9 @@ class Network:
     """A recurrent network that is trained to tell the next value."""
 
     def __init__(self, parameters: dict[str, Any], seed: int) -> None:
-        self.model = RNNForecaster(N_UNITS, scaling=None, **parameters, random_state=seed)
+        self.model = RNNForecaster(
+            N_UNITS, scaling=None, early_stopping=False, **parameters, random_state=seed
+        )
 
     def fit(self, series: Floats) -> None:
         """Train all weights."""

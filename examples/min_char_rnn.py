@@ -7,7 +7,7 @@ as there; but the text is cut into streams that are trained on side by side, and
 
 The text comes with Python: what ``help()`` says on the language, ``pydoc_data.topics``, with each
 paragraph once. It differs a little between versions of Python, and so do the figures. Another text
-may be given: ``python examples/min_char_rnn.py FILE``.
+may be given, in UTF-8: ``python examples/min_char_rnn.py FILE``.
 
 A one-hot character takes as many numbers as there are characters. So the text is encoded part by
 part, in some tens of MB, and each call of ``partial_fit`` trains on one part.
@@ -27,7 +27,8 @@ from cbptt import RNNSequenceClassifier
 
 EPOCHS = 8
 PART = 100_000
-START = "The "
+LEAST = 20  # characters: of fewer, the last tenth has none that follows another
+N_START = 20
 
 Characters = NDArray[np.str_]
 OneHot = NDArray[np.bool_]
@@ -36,7 +37,14 @@ OneHot = NDArray[np.bool_]
 def read_text() -> tuple[str, str]:
     """What it is, and the text."""
     if len(sys.argv) > 1:
-        return sys.argv[1], Path(sys.argv[1]).read_text(encoding="utf-8")
+        name = sys.argv[1]
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            sys.exit(f"{name} cannot be read: {error}; expected a text file in UTF-8.")
+        if len(text) < LEAST:
+            sys.exit(f"{name} has {len(text)} characters; expected at least {LEAST}.")
+        return name, text
     from pydoc_data.topics import topics
 
     pieces = (piece for name in sorted(topics) for piece in topics[name].split("\n\n"))
@@ -101,9 +109,10 @@ def main() -> None:
     print(f"from frequencies alone: {bits_of_frequencies(train, test, alphabet):.3f}")
     print(f"recurrent network:      {bits_per_character(model, test):.3f}")
 
-    written = model.sample(500, list(START), temperature=0.7, random_state=0)
-    print(f"\nat temperature 0.7 it goes on from {START!r}:\n")
-    print(START + "".join(written))
+    start = "".join(test[:N_START])
+    written = model.sample(500, list(start), temperature=0.7, random_state=0)
+    print(f"\nat temperature 0.7 it goes on from {start!r}, where what is held out begins:\n")
+    print(start + "".join(written))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,31 @@ def test_rmse_is_the_root_of_the_mean_square() -> None:
     assert rmse([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 8.0]]) == 2.0
 
 
+@pytest.mark.parametrize("size", [2.0**-700, 1.0, 2.0**1000])
+def test_rmse_of_numbers_whose_squares_are_out_of_range_is_right(size: float) -> None:
+    assert rmse([6 * size, 8 * size], [0.0, 0.0]) == np.sqrt(50) * size
+    assert rmse([0.0, size], [0.0, size]) == 0.0
+
+
+class TellsNothing:
+    """Tells NaN of the second step, and infinity of the third."""
+
+    def fit(self, y: Any) -> None:
+        pass
+
+    def predict(self, horizon: int) -> np.ndarray:
+        return np.array([1.0, np.nan, np.inf])
+
+
+def test_what_is_no_number_in_a_forecast_is_none_in_its_scores() -> None:
+    found = backtest(TellsNothing(), wave(20), horizon=3, refit=True)
+    assert np.isnan([found.scores.mase, found.scores.smape, found.scores.rmse]).all()
+    for by_step in (found.scores.mase_by_step, found.scores.rmse_by_step):
+        assert np.isfinite(by_step[0])
+        assert_array_equal(by_step[1:], [np.nan, np.inf])
+    assert np.isfinite(found.naive_scores.rmse)
+
+
 @pytest.mark.parametrize("season", [1, 3, 5])
 @pytest.mark.parametrize("d", [None, 2])
 def test_the_seasonal_naive_forecast_is_the_latest_value_of_that_season(

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def output_of(name):
-    """What the example prints, with every warning an error."""
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+def run(name, *arguments):
+    """Run an example, with every warning an error."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=120, check=False, env=environment
+    )
+
+
+def output_of(name, *arguments):
+    """What the example prints."""
+    done = run(name, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def figure(output, label):
@@ -65,11 +76,46 @@ def test_a_text_is_written_on_by_a_network_that_knows_more_than_frequencies():
     epochs = re.findall(r"^ +\d +[\d.]+ +([\d.]+)$", output, re.MULTILINE)
     assert len(epochs) == 8
     assert sorted(epochs, reverse=True)[:4] == epochs[:4]
-    written = output.partition("goes on from 'The ':\n\n")[2]
-    assert len(written) == len("The ") + 500 + len("\n")
+    written = output.partition("where what is held out begins:\n\n")[2]
+    assert len(written) == 20 + 500 + len("\n")
     from pydoc_data.topics import topics
 
     known = set(re.findall(r"[a-z]{3,}", " ".join(topics.values())))
     words = re.findall(r"\b[a-z]{3,}\b", written)
     assert len(words) > 20
     assert sum(word in known for word in words) > 0.5 * len(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Größe, 漢字; ёлка — 😀!\n" * 40, "a" * 300, "abcdefghijklmnopqrst"],
+    ids=["words", "a", "20"],
+)
+def test_any_text_is_written_on(text, tmp_path):
+    file = tmp_path / "text"
+    file.write_text(text, encoding="utf-8")
+    output = output_of("min_char_rnn.py", str(file))
+    held_out = text[len(text) * 9 // 10 :]
+    assert f"goes on from {held_out[:20]!r}, " in output
+    written = output.partition("where what is held out begins:\n\n")[2]
+    assert written.startswith(held_out[:20])
+    assert len(written) == len(held_out[:20]) + 500 + len("\n")
+    assert set(written) <= set(text) | {"\n"}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "has 0 characters; expected at least 20."),
+        (b"too short", "has 9 characters; expected at least 20."),
+        ("Größe".encode("latin-1"), "cannot be read: 'utf-8' codec .*; expected a text file in"),
+        (None, "cannot be read: .*No such file.*; expected a text file in UTF-8."),
+    ],
+)
+def test_what_is_no_text_to_learn_is_refused(content, told, tmp_path):
+    file = tmp_path / "text"
+    if content is not None:
+        file.write_bytes(content)
+    done = run("min_char_rnn.py", str(file))
+    assert done.returncode == 1
+    assert re.fullmatch(rf"{re.escape(str(file))} {told}.*\n", done.stderr), done.stderr

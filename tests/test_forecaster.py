@@ -562,6 +562,95 @@ def test_parameters_that_change_after_fit_do_not_change_forecasts() -> None:
     assert_array_equal(model.predict(5, context=wave(20)), told)
 
 
+def test_columns_of_data_frames_must_be_those_of_fit() -> None:
+    frame = pd.DataFrame(wave(d=2), columns=["load", "price"])
+    known = pl.DataFrame(calendar(60), schema=["day", "year"], orient="row")
+    model = quick().fit(frame, known)
+    swapped, other = frame[["price", "load"]], known[["year", "day"]]
+    told = r"columns \['price', 'load'\], but the y of fit had \['load', 'price'\]; expected the"
+    with pytest.raises(ValueError, match=f"^RNNForecaster got context with {told} same columns in"):
+        model.predict(2, known[:2], context=swapped, X_context=known)
+    with pytest.raises(ValueError, match=f"^RNNForecaster got y with {told}"):
+        model.score(swapped, known)
+    told = r"columns \['year', 'day'\], but the X of fit had \['day', 'year'\]"
+    with pytest.raises(ValueError, match=f"^RNNForecaster got X_future with {told}"):
+        model.predict(2, other[:2])
+    with pytest.raises(ValueError, match=f"^RNNForecaster got X_context with {told}"):
+        model.predict(2, known[:2], context=frame, X_context=other)
+    with pytest.raises(
+        ValueError, match=r"^RNNForecaster got y\[2\] with columns .*, but y\[1\] has \['load'"
+    ):
+        quick().fit([wave(d=2), frame, swapped])
+
+    forecast = model.predict(2, known[:2])
+    assert_array_equal(
+        model.predict(2, known.to_numpy()[:2], context=frame, X_context=known), forecast
+    )
+    model.fit(wave(d=2))
+    assert model.predict(2, context=swapped).shape == (2, 2)  # no names to go by
+    numbered = pd.DataFrame(wave(d=2))
+    assert model.fit(numbered).predict(2, context=frame).shape == (2, 2)
+
+
+# ---- forecasts that grow ------------------------------------------------------------------------
+
+
+def growing(dtype: str, activation: str = "identity", **parameters: Any) -> RNNForecaster:
+    """A forecaster whose network makes 3 of each 2."""
+    model = quick(1, dtype=dtype, activation=activation, scaling=None, **parameters).fit(wave())
+    model.network_.theta[:] = 0
+    model.network_.parameters["weight_ih"][:] = 1.5
+    model.network_.parameters["weight_ho"][:] = 1
+    model.residuals_[:] = 0
+    return model
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ["identity", "relu"])
+def test_a_forecast_that_leaves_the_range_of_numbers_is_told(dtype: str, activation: str) -> None:
+    model = growing(dtype, activation)
+    last = int(np.log(np.finfo(dtype).max) / np.log(1.5))
+    context = [[1.0, 1.0], [1.5, 1.5], [1e-9, 1e-9]]
+    told = f"^RNNForecaster: 2 of 3 forecasts or paths leave the range of {dtype}, the first one at"
+    with pytest.warns(RuntimeWarning, match=f"{told} step {last - 1}, .*activation='tanh'") as seen:
+        forecast = model.predict(last + 1, context=context)
+    assert {w.filename for w in seen} == {__file__}
+    assert len(seen) == 1
+    exact = np.array(context)[:, -1:] * 1.5 ** np.arange(1, last)
+    assert_allclose(forecast[:, : last - 1], exact, rtol=1e-3)
+    assert_array_equal(np.isnan(forecast).sum(axis=1), [1, 2, 0])
+    assert np.isfinite(forecast).sum() == forecast.size - 3
+
+
+def test_paths_intervals_and_scores_of_a_growing_forecast_are_nan_and_told() -> None:
+    model = growing("float32", differences=1)
+    steps = 300
+    one = r"^RNNForecaster: the forecast leaves the range of float32 at step \d+ and is NaN"
+    with pytest.warns(RuntimeWarning, match=one):
+        forecast = model.predict(steps)
+    good = np.isfinite(forecast)
+    assert 100 < good.sum() < steps
+    assert good[: good.sum()].all()
+    with pytest.warns(RuntimeWarning, match=r"^RNNForecaster: 4 of 4 forecasts or paths") as seen:
+        paths = model.simulate(steps, 4, random_state=0)
+    assert len(seen) == 1
+    with pytest.warns(RuntimeWarning, match=r"^RNNForecaster: 4 of 4 ") as seen:
+        interval = model.predict_interval(steps, n_paths=4, random_state=0)
+    assert len(seen) == 1
+    assert_array_equal(np.isfinite(paths), np.tile(good, (4, 1)))
+    assert_array_equal(np.isfinite(interval), np.stack([good, good], axis=1))
+    with pytest.warns(RuntimeWarning, match=one):
+        assert np.isnan(model.score(np.ones(steps)))
+
+
+def test_a_bounded_network_is_not_the_cause_of_too_large_forecasts() -> None:
+    y = np.float32(3e38) * np.sin(np.arange(60, dtype="f4"))
+    model = quick(scaling="minmax", differences=1).fit(y / 4)
+    model.network_.parameters["bias_o"][:] += 9
+    with pytest.warns(RuntimeWarning, match="float32 at step .*or divide y by its size first"):
+        model.predict(50)
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 TOO_LARGE = 1e200 * np.array([1.0, -1.0] * 10)
@@ -585,7 +674,14 @@ BAD_SERIES: list[tuple[str, Any, Any, str]] = [
     ("inf", [wave(), [0.0, 1.0, np.inf]], ValueError, r"y\[1\] with infinity at step 2"),
     ("masked", np.ma.ones(9), TypeError, "y as a masked array"),
     ("short", [1.0], ValueError, "y with 1 steps, but .* take 2; give more steps"),
-    ("short among", [wave(), [1.0]], ValueError, r"y\[1\] with 1 steps"),
+    ("short among", [wave(), [1.0]], ValueError, r"y\[1\] with 1 steps.*differences\.$"),
+    (
+        "rows",
+        [[1.0, 2.0]] * 9,
+        ValueError,
+        r"y\[0\] with 1 steps to learn.* np.asarray\(y\) is one of 9 steps of 2 variables",
+    ),
+    ("column", [[1.0]] * 9, ValueError, r"y\[0\] with 1 steps, .* one of 9 steps of 1 var"),
     ("too large", TOO_LARGE, ValueError, "y with values that are too large for float64"),
 ]
 
@@ -693,6 +789,13 @@ def with_exogenous() -> RNNForecaster:
         (lambda m: m.simulate(3, 0), ValueError, "n_paths=0; expected an int from 1 up"),
         (lambda m: m.simulate(3, 1.5), TypeError, "n_paths=1.5"),
         (lambda m: m.simulate(3, method="normal"), ValueError, "method='normal'; .*'gaussian'"),
+        (lambda m: m.simulate(3, method=wave()), ValueError, "method=array.*expected one of"),
+        (lambda m: m.simulate(3, random_state="a"), ValueError, "random_state='a'; expected None"),
+        (
+            lambda m: m.predict_interval(3, random_state=np.random.default_rng(0)),
+            ValueError,
+            r"random_state=Generator\(PCG64\) .*; expected None, an int from 0 up or a numpy",
+        ),
         (lambda m: m.predict_interval(3, 1.0), ValueError, "coverage=1.0; expected a number betw"),
         (lambda m: m.predict_interval(3, 0), ValueError, "coverage=0; expected"),
         (lambda m: m.predict_interval(3, 95), ValueError, "coverage=95; expected"),

@@ -326,6 +326,26 @@ def test_what_does_not_fit_is_named(speaker, arguments, error, told):
     assert re.search(pattern, str(caught.value), re.DOTALL), str(caught.value)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_states_that_leave_the_range_of_numbers_are_an_error(dtype, temperature):
+    model = fitted(SYMBOLS["ints"], dtype=dtype, activation="relu")
+    parameters = model.network_.parameters
+    parameters["bias_h"][:] = 1
+    parameters["weight_ih"][:] = 0
+    parameters["weight_hh"][:] = 2 * np.eye(len(parameters["weight_hh"]))
+    # h_t = 2^(t + 1) - 1 in each unit: 2^max_exponent is the first one out of range, and a2 = h_t
+    parameters["weight_ho"][:] = np.eye(*parameters["weight_ho"].shape)
+    parameters["bias_o"][:] = 0
+    step = np.finfo(dtype).maxexp - 1
+    assert model.sample(step, [[8], [-3]], temperature=temperature).shape == (2, step)
+    told = re.escape(
+        f"RNNSequenceClassifier.sample got out of the range of {dtype} at step {step} of sequence 0"
+    )
+    with pytest.raises(FloatingPointError, match=f"^{told}.*activation='tanh', .*not 'relu'"):
+        model.sample(step + 50, [[8], [-3]], temperature=temperature)
+
+
 def test_too_large_an_encoding_for_float32_is_refused():
     model = fitted(SYMBOLS["two"], dtype="float32")
     with pytest.raises(ValueError, match=r"encoding\[1\] .* too large for float32"):

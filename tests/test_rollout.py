@@ -106,6 +106,20 @@ def test_symbols_are_drawn_by_the_probabilities_after_the_one_before(
     assert len(np.unique(drawn)) > 1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [2, 5])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_no_symbol_is_drawn_where_a2_is_not_finite(dtype: str, K: int, temperature: float) -> None:
+    net = classifier(K, dtype)
+    for value in (np.inf, -np.inf, np.nan):
+        net.parameters["bias_o"][:] = 0
+        net.parameters["bias_o"][-1] = value
+        first, h0 = np.eye(K)[:1], np.zeros((1, 6))
+        rng = np.random.default_rng(0)
+        drawn = draw_symbols(net, first, h0, np.eye(K), 3, temperature, rng)
+        np.testing.assert_array_equal(drawn, [[-1, -1, -1]])
+
+
 @pytest.mark.parametrize("K", [2, 5])
 def test_temperature_0_takes_the_most_probable_symbol(K: int) -> None:
     net, h0 = classifier(K, "float64"), np.zeros((1, 6))

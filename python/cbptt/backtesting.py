@@ -24,6 +24,8 @@ _CALLER = "backtest"
 class Scores:
     """Errors of forecasts; smaller is better.
 
+    NaN or infinite where a forecast is.
+
     Attributes
     ----------
     mase, smape, rmse : float
@@ -153,7 +155,7 @@ def rmse(y_true: Any, y_pred: Any) -> float:
     True
     """
     true, told = _read_pair(y_true, y_pred, "rmse")
-    return float(np.sqrt(np.square(true - told).mean()))
+    return float(_root_mean_square(true - told))
 
 
 def seasonal_naive(y: Any, horizon: int, season_length: int = 1) -> Array:
@@ -198,6 +200,14 @@ def _last_season(series: Array, horizon: int, season_length: int) -> Array:
 def _percentages(true: Array, told: Array) -> Array:
     """200 |y - f| / (|y| + |f|), and 0 for 0/0."""
     return in_units_of(200 * np.abs(true - told), np.abs(true) + np.abs(told))
+
+
+def _root_mean_square(errors: Array, axis: tuple[int, ...] | None = None) -> Array:
+    """The root of the mean square over axes, by powers of two whose squares stay in range."""
+    exponent = np.frexp(np.abs(errors).max(axis=axis, keepdims=True))[1]
+    squares = np.square(np.ldexp(errors, -exponent))
+    mean = squares.mean(axis=axis, keepdims=True)
+    return np.asarray(np.ldexp(np.sqrt(mean), exponent).squeeze())
 
 
 def _read_one(values: Any, name: str, caller: str) -> Array:
@@ -350,12 +360,12 @@ def backtest(
 def _scores(actual: Array, told: Array, units: Array) -> Scores:
     """Errors of forecasts (r, H, d), with the units (r, 1, d) of MASE."""
     scaled = in_units_of(np.abs(actual - told), units)
-    percent, squared = _percentages(actual, told), np.square(actual - told)
+    errors, percent = actual - told, _percentages(actual, told)
     return Scores(
-        *(float(scaled.mean()), float(percent.mean()), float(np.sqrt(squared.mean()))),
+        *(float(scaled.mean()), float(percent.mean()), float(_root_mean_square(errors))),
         mase_by_step=scaled.mean(axis=(0, 2)),
         smape_by_step=percent.mean(axis=(0, 2)),
-        rmse_by_step=np.sqrt(squared.mean(axis=(0, 2))),
+        rmse_by_step=np.ravel(_root_mean_square(errors, axis=(0, 2))),
     )
 
 

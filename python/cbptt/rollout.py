@@ -96,6 +96,7 @@ def draw_symbols(
     Returns
     -------
     symbols : (n, n_steps) array of indices of classes
+        -1 where a2 has left the range of numbers, as it may where states are not bounded.
     """
     dtype, n = network.dtype, len(inputs)
     symbols = np.empty((n, n_steps), np.intp)

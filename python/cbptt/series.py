@@ -18,6 +18,7 @@ from cbptt.sequences import Ragged, read_array
 __all__ = [
     "Scale",
     "SeriesSet",
+    "check_columns",
     "check_integer",
     "difference",
     "fit_scale",
@@ -47,12 +48,15 @@ class SeriesSet:
         Whether its steps were plain numbers.
     dtype : numpy dtype
         float32 where all of them were, else float64.
+    columns : (d,) tuple of str, or None
+        The names of the variables, where data frames told them.
     """
 
     values: list[Array]
     single: bool
     flat: bool
     dtype: np.dtype[Any]
+    columns: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -68,6 +72,16 @@ class SeriesSet:
     def name(self, name: str, i: int) -> str:
         """Return what errors call series i."""
         return name if self.single else f"{name}[{i}]"
+
+    def hint(self, name: str) -> str:
+        """Return what errors of too few steps say of lists that may be the rows of one series."""
+        if self.single or not self.flat or len({*map(len, self.values)}) > 1:
+            return ""
+        n, d = len(self), len(self.values[0])
+        return (
+            f" A list of lists is a series in each: np.asarray({name}) is one of {n} steps of {d} "
+            f"variables."
+        )
 
 
 def read_series(
@@ -91,7 +105,7 @@ def read_series(
     ------
     TypeError, ValueError
         If it is no array of numbers, has no steps or no variables, or another number of them than
-        the first one, or a value is NaN or infinite.
+        the first one, or a value is NaN or infinite; if data frames differ in their columns.
     """
     one = _ONE.format(d=letter)
     if single is None:
@@ -99,6 +113,7 @@ def read_series(
     if single:
         cubic = getattr(y, "ndim", 0) == 3
         several = f", or a list of such series: list({name})" if cubic else ""
+        given = [y]
         items = [read_array(y, caller=caller, name=name, ndims=(1, 2), expected=one + several)]
     else:
         expected = f"expected a list of (T,) or (T, {letter}) arrays, one for each series"
@@ -108,6 +123,7 @@ def read_series(
             y = read_array(y, caller=caller, name=name, ndims=(2, 3), expected=expected)
         if not len(y):
             raise ValueError(f"{caller} got {name} with 0 series; {expected}.")
+        given = y
         items = [
             read_array(item, caller=caller, name=f"{name}[{i}]", ndims=(1, 2), expected=one)
             for i, item in enumerate(y)
@@ -117,7 +133,9 @@ def read_series(
     with np.errstate(over="ignore"):
         columns = [item[:, None] if item.ndim == 1 else item for item in items]
         tables = [np.ascontiguousarray(table, np.float64) for table in columns]
-    told = SeriesSet(tables, single, flat, dtype)
+    names = [_columns(item) for item in given]
+    named = next((i for i, columns in enumerate(names) if columns), 0)
+    told = SeriesSet(tables, single, flat, dtype, names[named])
     for i, table in enumerate(tables):
         who = f"{caller} got {told.name(name, i)}"
         if 0 in table.shape:
@@ -128,6 +146,7 @@ def read_series(
                 f"{who} with {table.shape[1]} variables, but {told.name(name, 0)} has "
                 f"{told.n_variables}; all series must have the same variables."
             )
+        check_columns(names[i], told.columns, who, f"{told.name(name, named)} has")
         if not np.isfinite(table).all():
             step, variable = divmod(int(np.isfinite(table).argmin()), table.shape[1])
             value = "NaN" if np.isnan(table[step, variable]) else "infinity"
@@ -147,6 +166,38 @@ def _is_single(y: Any) -> bool:
     if isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1 and y.size:
         return not hasattr(y[0], "__len__")
     return True
+
+
+def _columns(item: Any) -> tuple[str, ...] | None:
+    """The names of a data frame's columns; None of anything else, or where one is no text."""
+    columns = getattr(item, "columns", None)
+    if columns is None or callable(columns):
+        return None
+    names = tuple(columns)
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def check_columns(
+    columns: tuple[str, ...] | None, known: tuple[str, ...] | None, who: str, has: str
+) -> None:
+    """Make sure that columns are the known ones in their order, if both have names.
+
+    Parameters
+    ----------
+    columns, known : (d,) tuple of str, or None
+    who, has : str
+        Who got them, and what has the known ones, as in "backtest got y[1]" and "y[0] has".
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if columns is not None and known is not None and columns != known:
+        raise ValueError(
+            f"{who} with columns {list(columns)}, but {has} {list(known)}; expected the same "
+            f"columns in the same order."
+        )
 
 
 # ---- integers -----------------------------------------------------------------------------------

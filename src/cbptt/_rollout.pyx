@@ -4,6 +4,7 @@ What is random comes from the caller, drawn beforehand; so do the parameters, pa
 """
 
 from cython cimport floating
+from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
 from cbptt._kernels cimport LOGISTIC, exponential, flush_denormals, restore_mode
@@ -92,7 +93,10 @@ cdef Py_ssize_t draw(
     Py_ssize_t K,
     int f_out,
 ) noexcept nogil:
-    """Draw a class from f(a2 / temperature): the first one whose cumulated probability exceeds u"""
+    """Draw a class from f(a2 / temperature): the first one whose cumulated probability exceeds u
+
+    -1 where a2 is not finite, and so tells no probabilities.
+    """
     cdef:
         Py_ssize_t k, best = 0
         floating largest, shifted[2]
@@ -101,6 +105,9 @@ cdef Py_ssize_t draw(
         # logistic(a2) = softmax(0, a2) of two classes
         shifted[0], shifted[1] = 0, z[0]
         z, K = shifted, 2
+    for k in range(K):
+        if not isfinite(z[k]):
+            return -1
     for k in range(1, K):
         if z[k] > z[best]:
             best = k
@@ -132,7 +139,7 @@ def sample(
 ):
     """Draw the next T symbols of n sequences, each from the probabilities after the one before.
 
-    symbols : (n, T) classes that are drawn.
+    symbols : (n, T) classes that are drawn; -1 where a2 is not finite.
     states : (n, M) before the step of `inputs`, changed in place to those before the next one's.
     inputs : (n, D) what the first symbol is to follow, changed in place to the last one's encoding.
     encoding : (classes, D) what each class is as an input.
@@ -155,7 +162,8 @@ def sample(
                     net, n)
             for i in range(n):
                 symbols[i, t] = draw(z + i * LK, uniforms[i, t], temperature, K, net.f_out)
-                memcpy(&inputs[i, 0], &encoding[symbols[i, t], 0], D * sizeof(floating))
+                if symbols[i, t] >= 0:
+                    memcpy(&inputs[i, 0], &encoding[symbols[i, t], 0], D * sizeof(floating))
             h_prev, h_t = h_t, h_prev
         for i in range(n):
             memcpy(&states[i, 0], h_prev + i * L, M * sizeof(floating))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -17,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from cbptt.estimators._base import _frames_below_caller
 from cbptt.estimators._parameters import (
     CONSTRAINTS,
     SharedParameters,
@@ -30,6 +32,7 @@ from cbptt.sequences import Ragged, Sequences
 from cbptt.series import (
     Scale,
     SeriesSet,
+    check_columns,
     check_integer,
     difference,
     fit_scale,
@@ -359,6 +362,10 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = series.n_variables
         self.n_exogenous_ = 0 if exogenous is None else exogenous.n_variables
         self.residuals_ = ragged[0] if series.single else np.asarray(ragged)
+        self._columns = {
+            "y": series.columns,
+            "X": None if exogenous is None else exogenous.columns,
+        }
         self._frame = frame
         self._origins = _origins(series, prepared, frame, network)
         self._naive_errors = np.array([naive_error(values) for values in series])
@@ -418,7 +425,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
                     f"{self._name} got {series.name('y', i)} with {T} steps to learn, of which "
                     f"early_stopping would hold out {n} by validation_fraction="
                     f"{self.validation_fraction}, so that none is left; set early_stopping=False, "
-                    f"or give more steps."
+                    f"or give more steps.{series.hint('y')}"
                 )
         heads = [
             Ragged.from_sequences([s[:-n] for s, n in zip(whole, n_held_out, strict=True)])
@@ -475,6 +482,12 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError, TypeError
             Where an argument does not fit; the message names it.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a forecast leaves the range of its precision, as one of a network with relu may;
+            it is NaN from that step on.
         """
         horizon, origins, known = self._begin(horizon, X_future, context, X_context)
         return origins.mirror(self._continue(origins, known))
@@ -516,6 +529,11 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError, TypeError
             Where an argument does not fit; the message names it.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a path leaves the range of its precision; it is NaN from that step on.
         """
         origins, paths = self._paths(
             horizon, n_paths, X_future, context, X_context, method, random_state
@@ -555,6 +573,11 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError, TypeError
             Where an argument does not fit; the message names it.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a path leaves the range of its precision; the interval is NaN from that step on.
         """
         number = isinstance(coverage, (float, int, np.floating)) and not isinstance(coverage, bool)
         if not number or not 0 < coverage < 1:
@@ -592,6 +615,11 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError, TypeError
             Where y or X does not fit; the message names it.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a forecast leaves the range of its precision; the score is NaN then.
         """
         check_is_fitted(self)
         origins: Origins = self._origins
@@ -668,6 +696,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
                 f"{self._name} got {name} with {series.n_variables} variables, but was fitted on "
                 f"series of {self.n_features_in_}; expected the same variables."
             )
+        self._check_columns(series, name, "y")
 
     def _check_given(self, X: Any, name: str) -> None:
         """Exogenous variables are given where there were some in fit, and only there."""
@@ -685,6 +714,11 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
                 f"{self._name} got {name} with {exogenous.n_variables} variables, but was fitted "
                 f"with {self.n_exogenous_}; expected the same exogenous variables."
             )
+        self._check_columns(exogenous, name, "X")
+
+    def _check_columns(self, given: SeriesSet, name: str, of: str) -> None:
+        who, has = f"{self._name} got {name}", f"the {of} of fit had"
+        check_columns(given.columns, self._columns[of], who, has)
 
     def _scaled(self, future: list[NDArray[np.float64]] | None, n: int, horizon: int) -> Array:
         """(n, H, e) exogenous variables as the network sees them."""
@@ -694,14 +728,41 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         return np.stack([scale.apply(x) for x in future]).astype(self._frame.dtype)
 
     def _continue(self, origins: Origins, known: Array, noise: Array | None = None) -> Array:
-        """(n, H, d) forecasts in the units of the series."""
+        """(n, H, d) forecasts in the units of the series, NaN once they are out of range."""
         frame: Frame = self._frame
         steps = continue_series(
             self.network_, origins.past, origins.states, known, frame.lags, noise
         )
         with np.errstate(over="ignore", invalid="ignore"):
             values = steps * origins.spread[:, None] + origins.center[:, None]
-            return integrate(values, origins.ends, frame.periods).astype(frame.dtype, copy=False)
+            told = integrate(values, origins.ends, frame.periods).astype(frame.dtype, copy=False)
+        good = np.logical_and.accumulate(np.isfinite(told).all(axis=2), axis=1)
+        if not good.all():
+            told[~good] = np.nan
+            self._warn_of_growth(good)
+        return told
+
+    def _warn_of_growth(self, good: NDArray[np.bool_]) -> None:
+        """Tell of forecasts (n, H) that are good up to some step only."""
+        n, n_good, first = len(good), int(good[:, -1].sum()), int(good.sum(axis=1).min())
+        network: RNN = self.network_
+        those = (
+            f"the forecast leaves the range of {network.dtype} at step {first} and is"
+            if n == 1
+            else f"{n - n_good} of {n} forecasts or paths leave the range of {network.dtype}, the "
+            f"first one at step {first}, and are"
+        )
+        remedy = (
+            "divide y by its size first"
+            if network.activation in ("tanh", "logistic")
+            else f"fit with activation='tanh', which is bounded, and not {network.activation!r}"
+        )
+        warnings.warn(
+            f"{self._name}: {those} NaN from there on: what the network tells grows from step to "
+            f"step. Ask for fewer steps, or {remedy}.",
+            RuntimeWarning,
+            stacklevel=_frames_below_caller(),
+        )
 
     def _paths(
         self,
@@ -715,10 +776,17 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Origins, Array]:
         """Where paths begin, and sample paths (n, n_paths, H, d)."""
         n_paths = check_integer(n_paths, caller=self._name, name="n_paths")
-        if method not in METHODS:
+        if not isinstance(method, str) or method not in METHODS:
             raise ValueError(f"{self._name} got method={method!r}; expected one of {METHODS}.")
+        try:
+            seed = check_random_state(random_state).randint(2**31)
+        except ValueError:
+            raise ValueError(
+                f"{self._name} got random_state={random_state!r}; expected None, an int from 0 up "
+                f"or a numpy.random.RandomState."
+            ) from None
         horizon, origins, known = self._begin(horizon, X_future, context, X_context)
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        rng = np.random.default_rng(seed)
         residuals = self._scaled_residuals()
         R, d = residuals.shape
         rows = np.repeat(np.arange(len(origins)), n_paths)
@@ -751,7 +819,7 @@ def _check_lengths(
             raise ValueError(
                 f"{caller} got {series.name(name, i)} with {len(values)} steps, but differences of "
                 f"{frame.lost} steps, lags of {frame.past}{told} take {needed}; give more steps, "
-                f"or set smaller lags and differences."
+                f"or set smaller lags and differences.{series.hint(name)}"
             )
 
 

@@ -72,6 +72,8 @@ class Generating:
             has not as many inputs as classes and there is no encoding; where the model was fitted
             on several labels at once, on one label for each sequence, or with missing="mask": then
             what it tells of a step is not its next input.
+        FloatingPointError
+            Where the states leave the range of the precision, as those of relu may.
 
         Examples
         --------
@@ -104,6 +106,8 @@ class Generating:
         last = codes[[numbers[-1] for numbers in past]]
         rng = np.random.default_rng(seed)
         symbols = draw_symbols(self.network_, last, states, codes, n_steps, temperature, rng)
+        if symbols.min() < 0:
+            raise _out_of_range(symbols, self.network_, caller)
         drawn = self.classes_[symbols]
         return drawn[0] if is_single else drawn
 
@@ -184,6 +188,17 @@ class Generating:
             n_threads = self._n_threads()  # type: ignore[attr-defined]
             states[longer] = self.network_.states(sequences, n_threads)[1]
         return states
+
+
+def _out_of_range(symbols: NDArray[np.intp], network: RNN, caller: str) -> FloatingPointError:
+    """Say where symbols (n, n_steps) are none, and why."""
+    step = int((symbols < 0).any(axis=0).argmax())
+    which = int((symbols[:, step] < 0).argmax())
+    return FloatingPointError(
+        f"{caller} got out of the range of {network.dtype} at step {step} of sequence {which}: "
+        f"states grow from step to step, and tell no probabilities any more. Draw fewer symbols, "
+        f"or fit with activation='tanh', which is bounded, and not {network.activation!r}."
+    )
 
 
 def _check_n_steps(n_steps: Any, caller: str) -> int:

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.series import SeriesSet, check_integer, in_units_of, naive_error, read_series
+from cbptt.series import (
+    SeriesSet,
+    check_integer,
+    in_units_of,
+    naive_error,
+    read_exogenous,
+    read_series,
+)
 
 __all__ = ["Backtest", "Scores", "backtest", "mase", "rmse", "seasonal_naive", "smape"]
 
@@ -304,7 +311,7 @@ def backtest(
     stride = check_integer(horizon if stride is None else stride, caller=_CALLER, name="stride")
     every = _check_refit(refit, forecaster)
     series = read_series(y, caller=_CALLER)
-    known = None if X is None else _read_exogenous(X, series)
+    known = None if X is None else read_exogenous(X, series, caller=_CALLER)
     shortest = min(map(len, series))
     if min_train is None:
         min_train = max(shortest // 2, season_length + 1)
@@ -388,22 +395,6 @@ def _check_refit(refit: Any, forecaster: Any) -> int:
                 f"takes no context to go on from; expected refit=True."
             )
     return every
-
-
-def _read_exogenous(X: Any, series: SeriesSet) -> SeriesSet:
-    known = read_series(X, caller=_CALLER, name="X", single=series.single, letter="e")
-    if len(known) != len(series):
-        raise ValueError(
-            f"{_CALLER} got {len(known)} series in X, but {len(series)} in y; expected one for "
-            f"each."
-        )
-    for i, (x, values) in enumerate(zip(known, series, strict=True)):
-        if len(x) != len(values):
-            raise ValueError(
-                f"{_CALLER} got {known.name('X', i)} with {len(x)} steps, but "
-                f"{series.name('y', i)} has {len(values)}; expected a row for each of its steps."
-            )
-    return known
 
 
 def _cut(

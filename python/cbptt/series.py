@@ -19,12 +19,14 @@ __all__ = [
     "Scale",
     "SeriesSet",
     "check_columns",
+    "check_count",
     "check_integer",
     "difference",
     "fit_scale",
     "in_units_of",
     "integrate",
     "naive_error",
+    "read_exogenous",
     "read_integers",
     "read_series",
 ]
@@ -198,6 +200,47 @@ def check_columns(
             f"{who} with columns {list(columns)}, but {has} {list(known)}; expected the same "
             f"columns in the same order."
         )
+
+
+def check_count(given: SeriesSet, n: int, name: str, of: str, *, caller: str) -> None:
+    """Refuse another number of series in `name` than the n that are in `of`.
+
+    Raises
+    ------
+    ValueError
+    """
+    if len(given) != n:
+        raise ValueError(
+            f"{caller} got {len(given)} series in {name}, but {n} in {of}; expected one for each."
+        )
+
+
+def read_exogenous(
+    X: Any, series: SeriesSet, *, caller: str, name: str = "X", of: str = "y"
+) -> SeriesSet:
+    """Read exogenous variables, a row for each step of the series.
+
+    Parameters
+    ----------
+    X : what `read_series` takes, in the form of the series
+    series : SeriesSet
+    caller, name, of : str
+        Who asks, and what errors call X and the series.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `read_series`; or for another number of series, or of steps of one.
+    """
+    known = read_series(X, caller=caller, name=name, single=series.single, letter="e")
+    check_count(known, len(series), name, of, caller=caller)
+    for i, (x, values) in enumerate(zip(known, series, strict=True)):
+        if len(x) != len(values):
+            raise ValueError(
+                f"{caller} got {known.name(name, i)} with {len(x)} steps, but "
+                f"{series.name(of, i)} has {len(values)}; expected a row for each of its steps."
+            )
+    return known
 
 
 # ---- integers -----------------------------------------------------------------------------------

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar, Self, Unpack
 
@@ -19,6 +17,13 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from cbptt.estimators._base import _frames_below_caller
+from cbptt.estimators._frames import (
+    Frame,
+    Origins,
+    check_lengths,
+    find_origins,
+    prepare_series,
+)
 from cbptt.estimators._parameters import (
     CONSTRAINTS,
     SharedParameters,
@@ -30,15 +35,15 @@ from cbptt.network import RNN
 from cbptt.rollout import continue_series
 from cbptt.sequences import Ragged, Sequences
 from cbptt.series import (
-    Scale,
     SeriesSet,
     check_columns,
+    check_count,
     check_integer,
-    difference,
     fit_scale,
     in_units_of,
     integrate,
     naive_error,
+    read_exogenous,
     read_integers,
     read_series,
 )
@@ -61,120 +66,6 @@ class _Regressor(RNNSequenceRegressor, auto_wrap_output_keys=None):
 
 
 _Regressor.__name__ = "RNNForecaster"
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A series as the network sees it, and the way back.
-
-    Attributes
-    ----------
-    steps : (T - lost, d) differenced and scaled.
-    known : (T - lost, e) scaled exogenous variables of these steps.
-    scale : of the differences.
-    ends : list of (p, d), from `difference`.
-    """
-
-    steps: NDArray[np.float64]
-    known: NDArray[np.float64]
-    scale: Scale
-    ends: list[NDArray[np.float64]]
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """How series become inputs and targets.
-
-    Attributes
-    ----------
-    lags : (l,) steps back.
-    periods : of the differences.
-    scaling : the kind of scale.
-    own : the scale of the one series that was fitted on; None where each has its own.
-    exogenous : the scale of the exogenous variables; None where there are none.
-    dtype : precision of the network.
-    """
-
-    lags: NDArray[np.intp]
-    periods: tuple[int, ...]
-    scaling: str | None
-    own: Scale | None
-    exogenous: Scale | None
-    dtype: np.dtype[Any]
-
-    @property
-    def lost(self) -> int:
-        """Steps that differences take."""
-        return sum(self.periods)
-
-    @property
-    def past(self) -> int:
-        """Steps that the inputs of a step reach back."""
-        return int(self.lags.max())
-
-    def prepare(
-        self, series: NDArray[np.float64], known: NDArray[np.float64] | None, eps: float
-    ) -> Prepared:
-        """Difference and scale a series (T, d) of numbers of relative precision eps."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            steps, ends = difference(series, self.periods)
-            scale = self.own
-            if scale is None:
-                # k differences of rounded numbers are off by up to 2^k half units of rounding
-                rounding = 2.0 ** (len(self.periods) - 1) * eps * np.abs(series).max(axis=0)
-                scale = fit_scale(steps, self.scaling, rounding)
-            scaled = scale.apply(steps)
-        if known is None or self.exogenous is None:
-            return Prepared(scaled, np.empty((len(steps), 0)), scale, ends)
-        return Prepared(scaled, self.exogenous.apply(known[self.lost :]), scale, ends)
-
-    def inputs(self, prepared: Prepared) -> NDArray[np.float64]:
-        """(T - lost - past, D) inputs of all steps that have the lags before them."""
-        steps, first = prepared.steps, self.past
-        lagged = [steps[first - lag : len(steps) - lag] for lag in self.lags]
-        return np.concatenate([*lagged, prepared.known[first:]], axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Origins:
-    """All that a forecast needs of the n series before it.
-
-    Attributes
-    ----------
-    past : (n, P, d) the last steps, as the network sees them.
-    states : (n, M) after all steps.
-    center, spread : (n, d) of their scales.
-    ends : list of (n, p, d), from `difference`.
-    single, flat : the form of the series, which forecasts mirror.
-    """
-
-    past: Array
-    states: Array
-    center: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    ends: list[NDArray[np.float64]]
-    single: bool
-    flat: bool
-
-    def __len__(self) -> int:
-        return len(self.past)
-
-    def take(self, rows: Any) -> Origins:
-        """Some of them, or some several times."""
-        return Origins(
-            self.past[rows],
-            self.states[rows],
-            self.center[rows],
-            self.spread[rows],
-            [end[rows] for end in self.ends],
-            self.single,
-            self.flat,
-        )
-
-    def mirror(self, values: Array) -> Array:
-        """Give (n, ..., d) values the form of the series."""
-        values = values[..., 0] if self.flat else values
-        return values[0] if self.single else values
 
 
 @documented(
@@ -336,8 +227,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             with np.errstate(over="ignore", invalid="ignore"):
                 scale = fit_scale(rows, self.scaling, rounding)
         frame = Frame(lags, periods, self.scaling, None, scale, dtype)
-        _check_lengths(series, frame, "y", caller=self._name, targets=1)
-        prepared = _prepare(series, exogenous, frame, "y", caller=self._name)
+        check_lengths(series, frame, "y", caller=self._name, targets=1)
+        prepared = prepare_series(series, exogenous, frame, "y", caller=self._name)
         if series.single:
             frame = Frame(lags, periods, self.scaling, prepared[0].scale, scale, dtype)
         inputs = Ragged.from_sequences([frame.inputs(p) for p in prepared]).astype(dtype)
@@ -367,7 +258,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             "X": None if exogenous is None else exogenous.columns,
         }
         self._frame = frame
-        self._origins = _origins(series, prepared, frame, network)
+        self._origins = find_origins(series, prepared, frame, network)
         self._naive_errors = np.array([naive_error(values) for values in series])
         return self
 
@@ -437,23 +328,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         return heads[0], heads[1], (inputs, Ragged(tails, targets.offsets))
 
     def _read_exogenous(self, X: Any, series: SeriesSet, *, name: str, of: str) -> SeriesSet:
-        """Read exogenous variables, a row for each step of the series."""
-        exogenous = read_series(X, caller=self._name, name=name, single=series.single, letter="e")
-        self._check_count(exogenous, len(series), name, of)
-        for i, (x, y) in enumerate(zip(exogenous, series, strict=True)):
-            if len(x) != len(y):
-                raise ValueError(
-                    f"{self._name} got {exogenous.name(name, i)} with {len(x)} steps, but "
-                    f"{series.name(of, i)} has {len(y)}; expected a row for each of its steps."
-                )
-        return exogenous
-
-    def _check_count(self, given: SeriesSet, n: int, name: str, of: str) -> None:
-        if len(given) != n:
-            raise ValueError(
-                f"{self._name} got {len(given)} series in {name}, but {n} in {of}; expected one "
-                f"for each."
-            )
+        return read_exogenous(X, series, caller=self._name, name=name, of=of)
 
     # ---- forecasts ----------------------------------------------------------------------------
 
@@ -624,7 +499,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         origins: Origins = self._origins
         series = read_series(y, caller=self._name, single=origins.single)
-        self._check_count(series, len(origins), "y", "fit")
+        check_count(series, len(origins), "y", "fit", caller=self._name)
         self._check_variables(series, "y")
         exogenous = None
         self._check_given(X, "X")
@@ -668,7 +543,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         future = read_series(
             X_future, caller=self._name, name="X_future", single=origins.single, letter="e"
         )
-        self._check_count(future, len(origins), "X_future", "fit" if context is None else "context")
+        of = "fit" if context is None else "context"
+        check_count(future, len(origins), "X_future", of, caller=self._name)
         self._check_exogenous(future, "X_future")
         for i, x in enumerate(future):
             if len(x) != horizon:
@@ -681,14 +557,14 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
     def _read_context(self, context: Any, X_context: Any) -> Origins:
         series = read_series(context, caller=self._name, name="context")
         self._check_variables(series, "context")
-        _check_lengths(series, self._frame, "context", caller=self._name, targets=0)
+        check_lengths(series, self._frame, "context", caller=self._name, targets=0)
         self._check_given(X_context, "X_context")
         exogenous = None
         if X_context is not None:
             exogenous = self._read_exogenous(X_context, series, name="X_context", of="context")
             self._check_exogenous(exogenous, "X_context")
-        prepared = _prepare(series, exogenous, self._frame, "context", caller=self._name)
-        return _origins(series, prepared, self._frame, self.network_)
+        prepared = prepare_series(series, exogenous, self._frame, "context", caller=self._name)
+        return find_origins(series, prepared, self._frame, self.network_)
 
     def _check_variables(self, series: SeriesSet, name: str) -> None:
         if series.n_variables != self.n_features_in_:
@@ -807,62 +683,3 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         return np.concatenate(
             [r.reshape(-1, d) / spread for r, spread in zip(each, origins.spread, strict=True)]
         )
-
-
-def _check_lengths(
-    series: SeriesSet, frame: Frame, name: str, *, caller: str, targets: int
-) -> None:
-    needed = frame.lost + frame.past + targets
-    for i, values in enumerate(series):
-        if len(values) < needed:
-            told = " and a step to learn" if targets else ""
-            raise ValueError(
-                f"{caller} got {series.name(name, i)} with {len(values)} steps, but differences of "
-                f"{frame.lost} steps, lags of {frame.past}{told} take {needed}; give more steps, "
-                f"or set smaller lags and differences.{series.hint(name)}"
-            )
-
-
-def _prepare(
-    series: SeriesSet, exogenous: SeriesSet | None, frame: Frame, name: str, *, caller: str
-) -> list[Prepared]:
-    """Difference and scale series, and make sure that the precision can still hold them."""
-    eps = float(np.finfo(series.dtype).eps)
-    prepared = []
-    for i, values in enumerate(series):
-        one = frame.prepare(values, None if exogenous is None else exogenous.values[i], eps)
-        with np.errstate(over="ignore"):
-            seen = [part.astype(frame.dtype) for part in (one.steps, one.known)]
-        for scale, part, what in (
-            (one.scale, seen[0], "values"),
-            (frame.exogenous, seen[1], "exogenous variables"),
-        ):
-            spread = 0.0 if scale is None else scale.spread
-            if not (np.isfinite(part).all() and np.isfinite(spread).all()):
-                raise ValueError(
-                    f"{caller} got {series.name(name, i)} with {what} that are too large for "
-                    f"{frame.dtype} to compute with; divide them by their size first."
-                )
-        prepared.append(one)
-    return prepared
-
-
-def _origins(
-    series: SeriesSet, prepared: Sequence[Prepared], frame: Frame, network: RNN
-) -> Origins:
-    """Run the network over series, and keep what their continuation needs."""
-    inputs = [frame.inputs(p).astype(frame.dtype) for p in prepared]
-    states = network.start(len(inputs))
-    longer = [i for i, rows in enumerate(inputs) if len(rows)]
-    if longer:
-        ragged = Ragged.from_sequences([inputs[i] for i in longer])
-        states[longer] = network.states(Sequences(ragged.values, ragged.offsets, "list"))[1]
-    return Origins(
-        np.stack([p.steps[-frame.past :] for p in prepared]).astype(frame.dtype),
-        states,
-        np.stack([p.scale.center for p in prepared]),
-        np.stack([p.scale.spread for p in prepared]),
-        [np.stack(ends) for ends in zip(*(p.ends for p in prepared), strict=True)],
-        series.single,
-        series.flat,
-    )

@@ -92,6 +92,23 @@ def test_a_window_of_all_steps_is_full_bptt_to_the_last_bit(steps, readout, dtyp
         assert_array_equal(cut[name], gradients[name], err_msg=name, strict=True)
 
 
+@pytest.mark.parametrize(("readout", "n"), [("every", 16), ("last", 24)])
+def test_a_window_of_fewer_parts_than_its_batch_is_the_sum_of_its_sequences(readout, n):
+    # so many sequences fall into two parts, forward and back or forward only; without one, into one
+    rng, lengths = np.random.default_rng(0), [650] + [1300] * (n - 1)
+    net = cbptt.RNN(1, 40, 1, readout=readout, random_state=0)
+    X = [rng.normal(size=(T, 1)) for T in lengths]
+    Y = [rng.normal(size=T) for T in lengths] if readout == "every" else rng.normal(size=n)
+    _, found = net.loss_and_gradients(X, Y, reduction="sum", bptt_steps=650)
+    alone = [
+        net.loss_and_gradients(X[i : i + 1], Y[i : i + 1], reduction="sum", bptt_steps=650)[1]
+        for i in range(n)
+    ]
+    for name in NAMES:
+        expected = sum(gradients[name] for gradients in alone)
+        assert_allclose(found[name], expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("products", ["kernels", "blas"])
 @pytest.mark.parametrize(("steps", "stride"), [(3, 3), (4, 1), (4, 3), (1, 1), (5, 2)])
 def test_the_gradient_is_the_sum_over_windows_that_begin_from_states_held_fast(

@@ -95,7 +95,8 @@ def make_scratch(
     dtype : precision.
     backward : whether batches go forward and back, or forward only.
     masked : whether there is to be room for dropout in the recurrence.
-    lengths : (n,) steps of each sequence that are run at a time; by default all.
+    lengths : (n,) steps of each sequence that are run at a time, in batches of which some sequences
+        may be missing; by default all, in batches that are full but for the last one.
     checkpoint : of so many steps, the states before one are kept; or "auto", or None: of all.
     """
     longest_first = np.sort(sequences.lengths if lengths is None else lengths)[::-1].copy()
@@ -103,7 +104,16 @@ def make_scratch(
         checkpoint = isqrt(int(longest_first[0]) - 1) + 1
     # windows of one length end in shorter ones where the whole sequences differ
     ragged = bool((sequences.lengths != sequences.lengths[0]).any())
-    plan = Plan(network, longest_first, ragged, batch_size, backward, masked, int(checkpoint or 0))
+    plan = Plan(
+        network,
+        longest_first,
+        ragged,
+        batch_size,
+        backward,
+        masked,
+        checkpoint=int(checkpoint or 0),
+        any_size=lengths is not None,
+    )
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {
         "packed": aligned((network.packed_size,), dtype),

@@ -100,8 +100,9 @@ def make_scratch(
     checkpoint : of so many steps, the states before one are kept; or "auto", or None: of all.
     """
     longest_first = np.sort(sequences.lengths if lengths is None else lengths)[::-1].copy()
+    T = int(longest_first[0])
     if checkpoint == "auto":  # rounded up: a state of every sqrt(T) steps, and so many of them
-        checkpoint = isqrt(int(longest_first[0]) - 1) + 1
+        checkpoint = isqrt(T - 1) + 1
     # windows of one length end in shorter ones where the whole sequences differ
     ragged = bool((sequences.lengths != sequences.lengths[0]).any())
     plan = Plan(
@@ -111,7 +112,7 @@ def make_scratch(
         batch_size,
         backward,
         masked,
-        checkpoint=int(checkpoint or 0),
+        checkpoint=min(int(checkpoint or 0), T),
         any_size=lengths is not None,
     )
     n_threads = max(1, min(n_threads, plan.n_parts))

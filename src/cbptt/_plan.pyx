@@ -106,7 +106,8 @@ cdef class Plan:
         Whether there is room for dropout in the recurrence.
     checkpoint : int
         Steps of a segment, of which h is kept while the others are computed again when they are
-        gone back through; 0 keeps all. A segment has whole chunks, one at least.
+        gone back through, at most those of the longest sequence; 0 keeps all. A segment has whole
+        chunks, one at least.
     any_size : bool
         Whether batches may have any number of sequences up to batch_size: those of later windows
         are without the sequences that are over.

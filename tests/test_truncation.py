@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_window_begins_where_the_one_before_left_a_state(lengths, a, b):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("readout", ["every", "last"])
-@pytest.mark.parametrize("steps", [12, 13, 1000])
+@pytest.mark.parametrize("steps", [12, 13, 1000, sys.maxsize, 2**70])
 def test_a_window_of_all_steps_is_full_bptt_to_the_last_bit(steps, readout, dtype):
     net, data = make_net(readout, dtype), make_data(readout=readout)
     loss, gradients = net.loss_and_gradients(*data)

@@ -15,7 +15,7 @@ from cbptt.truncation import Truncation
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)
-CHECKPOINTS = pytest.mark.parametrize("checkpoint", [1, 70, "auto", 10**6])
+CHECKPOINTS = pytest.mark.parametrize("checkpoint", [1, 70, "auto", 10**6, 2**62, 2**70])
 
 # One chunk of steps, many, and chunks of a single step; few sequences, whose inputs are not folded
 # into the recurrence, and many; all products by kernels, or some by BLAS.

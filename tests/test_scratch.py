@@ -118,6 +118,43 @@ def test_all_at_once_and_prediction_stay_within_theirs(D, M, K, readout, lengths
     guarded.assert_whole()
 
 
+@pytest.mark.parametrize("readout", ["every", "last"])
+@pytest.mark.parametrize("checkpoint", [None, "auto"])
+@DTYPES
+def test_so_do_windows_that_fall_into_fewer_parts_than_the_batch(dtype, checkpoint, readout):
+    # 16 sequences fall into two parts of 8; when one of them is over, the others are one part
+    net, shard = make(1, 40, 1, [650] + [1300] * 15, readout, dtype)
+    truncation, masks = (
+        Truncation(650, 650),
+        Dropout(*(np.ones((0, n), net.dtype) for n in (1, 40))),
+    )
+    scratch = net.scratch(shard.sequences, 16, 2, truncation=truncation, checkpoint=checkpoint)
+    assert scratch.plan.n_parts == 2
+    assert scratch.plan.n_rows >= 15 * 650  # else what follows may end in a crash
+    guarded = Guarded(scratch)
+    train(net, shard, scratch, 16, masks, truncation)
+    guarded.assert_whole()
+
+
+@DTYPES
+def test_so_does_the_way_to_last_windows_that_falls_into_fewer_parts(dtype):
+    # forward, 24 sequences are two parts; one of them has no steps before its last window
+    net, shard = make(1, 40, 1, [650] + [1300] * 23, "last", dtype)
+    truncation, masks = (
+        Truncation(650, 650),
+        Dropout(*(np.ones((0, n), net.dtype) for n in (1, 40))),
+    )
+    scratch = net.scratch(shard.sequences, 24, 2, truncation=truncation)
+    batches = Batches(net._core, net.theta, shard, scratch, masks, 2, truncation, every=False)
+    batches._make_forward_scratch(24)
+    assert batches._forward_scratch.plan.n_parts == 2
+    assert batches._forward_scratch.plan.n_rows >= 23 * 650
+    guarded = Guarded(batches._forward_scratch)
+    with one_blas_thread(True):
+        assert batches.run(np.arange(24), 24, np.zeros(5))
+    guarded.assert_whole()
+
+
 def test_a_write_beside_is_found():
     net, shard = make(2, 3, 1, [4, 2], "every", "float64")
     scratch = net.scratch(shard.sequences)

@@ -199,6 +199,26 @@ def test_a_missing_value_of_a_step_is_masked_like_that_of_a_sequence():
     assert_allclose(walk(model, X)[0], model.predict(X), rtol=0, atol=1e-12)
 
 
+def test_inputs_that_are_the_network_s_own_are_refused_at_every_step():
+    # (n, 2 D): values and which of them are missing, as the network reads them
+    X = make_data()
+    X[0, 0, 0] = np.nan
+    model = fitted(RNNSequenceRegressor, X, missing="mask")
+    state = model.start(1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"got x of shape \(1, {2 * D}\); expected"):
+            model.step(np.ones((1, 2 * D)), state)
+        model.step(np.ones((1, D)), state)
+
+
+def test_a_state_too_large_for_the_precision_is_refused_by_the_error_alone():
+    X = make_data().astype(np.float32)
+    model = fitted(RNNRegressor, X)
+    state = np.full(model.start(1).shape, 1e300)
+    with pytest.raises(ValueError, match="got NaN or infinity in state"):
+        model.step(X[:1, 0], state)
+
+
 def test_any_numbers_are_taken_if_not_as_quickly():
     model = fitted(RNNRegressor)
     x, state = [[1, 2, 3], [4, 5, 6]], model.start(2)

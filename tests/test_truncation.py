@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_window_begins_where_the_one_before_left_a_state(lengths, a, b):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("readout", ["every", "last"])
-@pytest.mark.parametrize("steps", [12, 13, 1000])
+@pytest.mark.parametrize("steps", [12, 13, 1000, sys.maxsize, 2**70])
 def test_a_window_of_all_steps_is_full_bptt_to_the_last_bit(steps, readout, dtype):
     net, data = make_net(readout, dtype), make_data(readout=readout)
     loss, gradients = net.loss_and_gradients(*data)
@@ -90,6 +91,23 @@ def test_a_window_of_all_steps_is_full_bptt_to_the_last_bit(steps, readout, dtyp
     assert tuple(cut) == NAMES
     for name in NAMES:
         assert_array_equal(cut[name], gradients[name], err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize(("readout", "n"), [("every", 16), ("last", 24)])
+def test_a_window_of_fewer_parts_than_its_batch_is_the_sum_of_its_sequences(readout, n):
+    # so many sequences fall into two parts, forward and back or forward only; without one, into one
+    rng, lengths = np.random.default_rng(0), [650] + [1300] * (n - 1)
+    net = cbptt.RNN(1, 40, 1, readout=readout, random_state=0)
+    X = [rng.normal(size=(T, 1)) for T in lengths]
+    Y = [rng.normal(size=T) for T in lengths] if readout == "every" else rng.normal(size=n)
+    _, found = net.loss_and_gradients(X, Y, reduction="sum", bptt_steps=650)
+    alone = [
+        net.loss_and_gradients(X[i : i + 1], Y[i : i + 1], reduction="sum", bptt_steps=650)[1]
+        for i in range(n)
+    ]
+    for name in NAMES:
+        expected = sum(gradients[name] for gradients in alone)
+        assert_allclose(found[name], expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("products", ["kernels", "blas"])

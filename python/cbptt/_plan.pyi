@@ -39,4 +39,5 @@ class Plan:
         keeps_states: bool,
         masked: bool = False,
         checkpoint: int = 0,
+        any_size: bool = False,
     ) -> None: ...

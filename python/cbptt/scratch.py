@@ -95,15 +95,26 @@ def make_scratch(
     dtype : precision.
     backward : whether batches go forward and back, or forward only.
     masked : whether there is to be room for dropout in the recurrence.
-    lengths : (n,) steps of each sequence that are run at a time; by default all.
+    lengths : (n,) steps of each sequence that are run at a time, in batches of which some sequences
+        may be missing; by default all, in batches that are full but for the last one.
     checkpoint : of so many steps, the states before one are kept; or "auto", or None: of all.
     """
     longest_first = np.sort(sequences.lengths if lengths is None else lengths)[::-1].copy()
+    T = int(longest_first[0])
     if checkpoint == "auto":  # rounded up: a state of every sqrt(T) steps, and so many of them
-        checkpoint = isqrt(int(longest_first[0]) - 1) + 1
+        checkpoint = isqrt(T - 1) + 1
     # windows of one length end in shorter ones where the whole sequences differ
     ragged = bool((sequences.lengths != sequences.lengths[0]).any())
-    plan = Plan(network, longest_first, ragged, batch_size, backward, masked, int(checkpoint or 0))
+    plan = Plan(
+        network,
+        longest_first,
+        ragged,
+        batch_size,
+        backward,
+        masked,
+        checkpoint=min(int(checkpoint or 0), T),
+        any_size=lengths is not None,
+    )
     n_threads = max(1, min(n_threads, plan.n_parts))
     arrays = {
         "packed": aligned((network.packed_size,), dtype),

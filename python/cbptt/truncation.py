@@ -20,6 +20,9 @@ __all__ = ["Truncation", "Window", "check_truncation"]
 
 Rows = NDArray[np.intp]
 
+# Steps: more than any sequence has, and places in the flat buffer may be added to them.
+MOST = int(np.iinfo(np.intp).max) // 4
+
 
 @dataclass(frozen=True)
 class Window:
@@ -146,4 +149,4 @@ def check_truncation(
             f"each sequence, whose gradient does not reach its first step; expected "
             f"bptt_steps=None, or learn_initial_state=False."
         )
-    return Truncation(int(steps), int(stride))
+    return Truncation(min(int(steps), MOST), min(int(stride), MOST))

@@ -106,7 +106,11 @@ cdef class Plan:
         Whether there is room for dropout in the recurrence.
     checkpoint : int
         Steps of a segment, of which h is kept while the others are computed again when they are
-        gone back through; 0 keeps all. A segment has whole chunks, one at least.
+        gone back through, at most those of the longest sequence; 0 keeps all. A segment has whole
+        chunks, one at least.
+    any_size : bool
+        Whether batches may have any number of sequences up to batch_size: those of later windows
+        are without the sequences that are over.
 
     Attributes
     ----------
@@ -121,7 +125,7 @@ cdef class Plan:
 
     def __init__(
         self, Network net, const Py_ssize_t[::1] lengths, bint ragged, Py_ssize_t batch_size,
-        bint keeps_states, bint masked=False, Py_ssize_t checkpoint=0,
+        bint keeps_states, bint masked=False, Py_ssize_t checkpoint=0, bint any_size=False,
     ):
         cdef Py_ssize_t b, B = 0, N = 0, C, R, S, T = lengths[0], n_chunks, n_segments = 1
         cdef bint every = net.readout == EVERY
@@ -131,9 +135,12 @@ cdef class Plan:
             self.sequence_flops += lengths[b]
         self.sequence_flops *= (6. * net.M * net.M + 4. * net.D * net.M) / lengths.shape[0]
 
-        # The largest part of a batch: of so many sequences, steps and rows that are read. All
-        # batches are full, but for the last of an epoch.
+        # The largest part of a batch: of so many sequences, steps and rows that are read. Fewer
+        # sequences may fall into fewer parts, and so into larger ones. Where batches have not any
+        # size, all are full but for the last of an epoch.
         for b in (batch_size, lengths.shape[0] % batch_size):
+            B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
+        for b in range(1, batch_size if any_size else 1):
             B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
         for b in range(B):
             N += lengths[b]

@@ -72,7 +72,8 @@ class Streaming:
             Where x or state does not fit the network, or each other, or is not finite.
         """
         live = self._live
-        told = None if live is None else live.step(x, state)
+        # where missing values have inputs of their own, x is not yet what the network reads
+        told = None if live is None or self._fill is not None else live.step(x, state)
         if told is None:
             told = self._step_with_care(x, state)
         return told if self._tells_outputs else (self._tell(told[0]), told[1])
@@ -161,7 +162,8 @@ class Streaming:
         states = read_array(state, caller=name, name="state", ndims=(2,), expected=expected)
         if states.shape[1] != M or (n is not None and len(states) != n):
             raise ValueError(f"{name} got state of shape {states.shape}; {expected}.")
-        states = np.ascontiguousarray(states, network.dtype)
+        with np.errstate(over="ignore"):  # what is too large is infinite, and told so
+            states = np.ascontiguousarray(states, network.dtype)
         if not np.isfinite(states).all():
             raise ValueError(f"{name} got NaN or infinity in state; expected finite values.")
         return states

@@ -121,8 +121,11 @@ def test_all_at_once_and_prediction_stay_within_theirs(D, M, K, readout, lengths
 @pytest.mark.parametrize("readout", ["every", "last"])
 @pytest.mark.parametrize("checkpoint", [None, "auto"])
 @DTYPES
-def test_so_do_windows_that_fall_into_fewer_parts_than_the_batch(dtype, checkpoint, readout):
+def test_so_do_windows_that_fall_into_fewer_parts_than_the_batch(
+    dtype, checkpoint, readout, monkeypatch
+):
     # 16 sequences fall into two parts of 8; when one of them is over, the others are one part
+    monkeypatch.setattr(network, "PRODUCTS", "kernels")  # with BLAS, parts are larger
     net, shard = make(1, 40, 1, [650] + [1300] * 15, readout, dtype)
     truncation, masks = (
         Truncation(650, 650),
@@ -137,8 +140,9 @@ def test_so_do_windows_that_fall_into_fewer_parts_than_the_batch(dtype, checkpoi
 
 
 @DTYPES
-def test_so_does_the_way_to_last_windows_that_falls_into_fewer_parts(dtype):
+def test_so_does_the_way_to_last_windows_that_falls_into_fewer_parts(dtype, monkeypatch):
     # forward, 24 sequences are two parts; one of them has no steps before its last window
+    monkeypatch.setattr(network, "PRODUCTS", "kernels")  # with BLAS, parts are larger
     net, shard = make(1, 40, 1, [650] + [1300] * 23, "last", dtype)
     truncation, masks = (
         Truncation(650, 650),

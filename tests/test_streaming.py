@@ -81,6 +81,18 @@ def test_steps_of_a_network_are_its_forward_pass(n, M, dtype):
         assert_array_equal(h, forward.state)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_too_small_to_be_normal_are_zeros_as_in_the_forward_pass(dtype):
+    net = cbptt.RNN(1, 6, 2, activation="identity", dtype=dtype, random_state=0)
+    net.theta *= 1e-3
+    h = np.full((6, 6), np.finfo(dtype).tiny, dtype)
+    out, state = net.live().step(np.zeros((6, 1), dtype), h)
+    forward = net.forward(np.zeros((6, 1, 1)), h)
+    assert_array_equal(state, forward.state)
+    assert_array_equal(out, forward.output[:, 0])
+    assert not state.any()
+
+
 def test_a_live_network_is_a_copy():
     net = cbptt.RNN(D, 5, 2, random_state=0)
     live, x, h = net.live(), np.ones((1, D)), net.start(1)

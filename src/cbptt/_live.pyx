@@ -12,7 +12,7 @@ from cpython.object cimport PyObject_CallObject
 from cython cimport floating
 from libc.string cimport memcpy, memset
 
-from cbptt._kernels cimport IDENTITY, forward_step, pack_matrix
+from cbptt._kernels cimport IDENTITY, flush_denormals, forward_step, pack_matrix, restore_mode
 from cbptt._losses cimport output
 from cbptt._plan cimport Network
 
@@ -58,6 +58,7 @@ cdef void step(
         floating* h_prev = scratch
         floating* h_t = scratch + n * L
         floating* z = h_t + n * L
+        unsigned long long mode = flush_denormals()
     # numbers between the rows are multiplied by zeros, so they must be finite
     memset(h_prev, 0, n * L * sizeof(floating))
     for i in range(n):
@@ -67,6 +68,7 @@ cdef void step(
     for i in range(n):
         memcpy(h_new + i * M, h_t + i * L, M * sizeof(floating))
         memcpy(out + i * K, z + i * LK, K * sizeof(floating))
+    restore_mode(mode)
 
 
 cdef bint all_finite(const floating* v, Py_ssize_t n) noexcept nogil:

@@ -40,6 +40,8 @@ from cbptt.truncation import Truncation, check_truncation
 # Sequences whose gradient L-BFGS asks for at a time.
 FULL_BATCH = 256
 STATES = ("last", "mean", "max", "all")
+# What is made of the fitted network when it is first needed.
+_LIVE = ("_live", "_step_at_once")
 # What is learned of X, and a later X must agree with.
 _OF_X = ("_read_columns", "n_features_in_", "feature_names_in_", "_fill")
 
@@ -244,7 +246,7 @@ class BaseRNN(
 
         for category, message in fitting.complaints:
             warnings.warn(message, category, stacklevel=_frames_below_caller())
-        for name in ("feature_names_in_", "_live"):
+        for name in ("feature_names_in_", *_LIVE):
             self.__dict__.pop(name, None)
         for name, value in attributes().items():
             setattr(self, name, value)
@@ -559,7 +561,7 @@ class BaseRNN(
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_live"}
+        return {name: value for name, value in state.items() if name not in _LIVE}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ class Streaming:
     network_: RNN
     _fill: NDArray[np.float64] | None
     _live: Live | None = None
+    # Its step, where x is what the network reads: missing values have inputs of their own.
+    _step_at_once: Callable[[Any, Any], tuple[Array, Array] | None] | None = None
     _tells_outputs = True  # as they are; a call is short enough for `_tell` to be seen in it
 
     def start(self, n: int = 1) -> Array:
@@ -71,9 +74,8 @@ class Streaming:
         ValueError, TypeError
             Where x or state does not fit the network, or each other, or is not finite.
         """
-        live = self._live
-        # where missing values have inputs of their own, x is not yet what the network reads
-        told = None if live is None or self._fill is not None else live.step(x, state)
+        at_once = self._step_at_once
+        told = None if at_once is None else at_once(x, state)
         if told is None:
             told = self._step_with_care(x, state)
         return told if self._tells_outputs else (self._tell(told[0]), told[1])
@@ -137,6 +139,8 @@ class Streaming:
         network, name = self._network_of_steps(), type(self).__name__
         if self._live is None:
             self._live = network.live()
+            if self._fill is None:
+                self._step_at_once = self._live.step
         D = network.n_inputs if self._fill is None else network.n_inputs // 2
         expected = f"expected shape (n, {D}), the inputs of one step of n sequences"
         array = read_array(x, caller=name, name="x", ndims=(1, 2), expected=expected)

@@ -184,8 +184,8 @@ class Fitting:
             self._restore()
             self._complain(
                 f"Training stopped in iteration {self.n_iter}: the loss, its gradient or a weight "
-                f"is no longer finite. The best weights until then are restored. Scale the data, or "
-                f"lower learning_rate_init or max_grad_norm."
+                f"is no longer finite. The best weights until then are restored. Scale the data, "
+                f"or lower learning_rate_init or max_grad_norm."
             )
             return True
         if self.verbose:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -29,6 +29,7 @@ from cbptt.estimators._parameters import (
     SharedParameters,
     TrainingParameters,
     documented,
+    make_generator,
 )
 from cbptt.estimators._regressors import RNNSequenceRegressor
 from cbptt.network import RNN
@@ -654,15 +655,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         n_paths = check_integer(n_paths, caller=self._name, name="n_paths")
         if not isinstance(method, str) or method not in METHODS:
             raise ValueError(f"{self._name} got method={method!r}; expected one of {METHODS}.")
-        try:
-            seed = check_random_state(random_state).randint(2**31)
-        except ValueError:
-            raise ValueError(
-                f"{self._name} got random_state={random_state!r}; expected None, an int from 0 up "
-                f"or a numpy.random.RandomState."
-            ) from None
         horizon, origins, known = self._begin(horizon, X_future, context, X_context)
-        rng = np.random.default_rng(seed)
+        rng = make_generator(random_state, self._name)
         residuals = self._scaled_residuals()
         R, d = residuals.shape
         rows = np.repeat(np.arange(len(origins)), n_paths)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from cbptt.estimators._parameters import make_generator
 from cbptt.network import RNN
 from cbptt.rollout import draw_symbols
 from cbptt.sequences import Ragged, Sequences, read_array
@@ -94,17 +94,10 @@ class Generating:
         sequences, is_single = _read_start(start, caller)
         past = [self._classes_by_number(labels, name, caller) for name, labels in sequences]
         codes = self._read_encoding(encoding, caller)
-        try:
-            seed = check_random_state(random_state).randint(2**31)
-        except ValueError:
-            raise ValueError(
-                f"{caller} got random_state={random_state!r}; expected None, an int from 0 up or a "
-                f"numpy.random.RandomState."
-            ) from None
+        rng = make_generator(random_state, caller)
 
         states = self._states_before_last(past, codes)
         last = codes[[numbers[-1] for numbers in past]]
-        rng = np.random.default_rng(seed)
         symbols = draw_symbols(self.network_, last, states, codes, n_steps, temperature, rng)
         if symbols.min() < 0:
             raise _out_of_range(symbols, self.network_, caller)

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from cbptt.losses import ACTIVATIONS
@@ -328,6 +329,26 @@ _ATTRIBUTES = """network_ : RNN
         The largest of these scores."""
 
 Estimator = TypeVar("Estimator", bound=type)
+
+
+def make_generator(
+    random_state: int | np.random.RandomState | None, caller: str
+) -> np.random.Generator:
+    """Return a generator for a method's random_state, which is checked.
+
+    Raises
+    ------
+    ValueError
+        If it is none; the message begins with the caller.
+    """
+    try:
+        seed = check_random_state(random_state).randint(2**31)
+    except ValueError:
+        raise ValueError(
+            f"{caller} got random_state={random_state!r}; expected None, an int from 0 up or a "
+            f"numpy.random.RandomState."
+        ) from None
+    return np.random.default_rng(seed)
 
 
 def documented(

@@ -93,6 +93,18 @@ def test_a_window_of_all_steps_is_full_bptt_to_the_last_bit(steps, readout, dtyp
         assert_array_equal(cut[name], gradients[name], err_msg=name, strict=True)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("n", "T", "units"), [(16, 150, 128), (24, 120, 100), (17, 140, 128)])
+def test_so_it_is_for_batches_of_several_parts(n, T, units, dtype):
+    # fewer sequences would be one part of more rows than each of these has
+    net, rng = cbptt.RNN(2, units, 1, dtype=dtype, random_state=0), np.random.default_rng(0)
+    shard = net.shard(rng.normal(size=(n, T, 2)), rng.normal(size=(n, T)))
+    assert net.scratch(shard.sequences).plan.n_parts > 1
+    whole, cut = net.run(shard), net.run_truncated(shard, Truncation(T, T))
+    assert cut.loss_sum == whole.loss_sum
+    assert_array_equal(cut.gradient, whole.gradient)
+
+
 @pytest.mark.parametrize(("readout", "n"), [("every", 16), ("last", 24)])
 def test_a_window_of_fewer_parts_than_its_batch_is_the_sum_of_its_sequences(readout, n):
     # so many sequences fall into two parts, forward and back or forward only; without one, into one

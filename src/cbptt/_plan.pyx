@@ -135,16 +135,21 @@ cdef class Plan:
             self.sequence_flops += lengths[b]
         self.sequence_flops *= (6. * net.M * net.M + 4. * net.D * net.M) / lengths.shape[0]
 
-        # The largest part of a batch: of so many sequences, steps and rows that are read. Fewer
-        # sequences may fall into fewer parts, and so into larger ones. Where batches have not any
-        # size, all are full but for the last of an epoch.
+        # The largest part of a batch: of so many sequences, steps and rows that are read. Batches
+        # are full, but for the last of an epoch.
         for b in (batch_size, lengths.shape[0] % batch_size):
-            B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
-        for b in range(1, batch_size if any_size else 1):
             B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
         for b in range(B):
             N += lengths[b]
+        # Before it is known whether they have any size, so that one window of all steps has the
+        # chunks, and the bits, of no windows.
         self.chunk = min(net.chunk, max(SHORTEST_CHUNK, N // 4))
+        # Fewer sequences may fall into fewer parts, and so into larger ones.
+        for b in range(1, batch_size if any_size else 1):
+            B = max(B, (b + self.parts_of(b) - 1) // self.parts_of(b))
+        N = 0
+        for b in range(B):
+            N += lengths[b]
         C = min(N, max(self.chunk, B))
         R = C if every else B
         self.n_parts, self.n_rows = self.parts_of(batch_size), N

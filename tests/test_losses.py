@@ -306,3 +306,40 @@ def test_a_target_too_large_for_float32_is_named():
     net = network(K=1).astype(np.float32)
     with pytest.raises(ValueError, match=r"Y\[0\] = .*targets must be finite"):
         net.loss(X, [1e300, 0])
+
+
+# ---- kinds and memory of targets -----------------------------------------------------------------
+
+
+@DTYPES
+@pytest.mark.parametrize("kind", ["bool", "int8", "uint8", "uint16", "uint64", ">i4"])
+def test_integers_of_any_kind_are_the_same_targets_and_weights(kind, dtype):
+    net = cbptt.RNN(
+        *(2, 3, 2), output_activation="softmax", loss="log_loss", dtype=dtype, random_state=0
+    )
+    X = [np.ones((3, 2)), np.ones((2, 2))]
+    Y, weight = [np.array([0, 1, 1]), np.array([1, 0])], np.array([1, 0])
+    loss, gradients = net.loss_and_gradients(X, Y, weight)
+    found, found_gradients = net.loss_and_gradients(
+        X, [y.astype(kind) for y in Y], weight.astype(kind)
+    )
+    assert found == loss
+    assert_array_equal(found_gradients["weight_hh"], gradients["weight_hh"])
+
+
+@pytest.mark.parametrize("label", [2**63, 2**64 - 1, 2**64 - 2**32, 3])
+def test_an_unsigned_label_out_of_range_is_refused_and_not_wrapped(label):
+    net = cbptt.RNN(1, 2, 3, output_activation="softmax", loss="log_loss", random_state=0)
+    with pytest.raises(ValueError, match=re.escape(f"Y[0][0] = {label}")):
+        net.loss([[0.0]], [np.array([label], np.uint64)])
+
+
+@DTYPES
+@pytest.mark.parametrize("output", ["identity", "logistic"])
+def test_targets_may_lie_in_any_order_of_memory(output, dtype):
+    net = cbptt.RNN(2, 3, 2, output_activation=output, readout="last", dtype=dtype, random_state=0)
+    X, Y = np.ones((3, 4, 2)), np.arange(6.0).reshape(3, 2)
+    loss = net.loss(X, Y)
+    for other in (np.asfortranarray(Y), np.repeat(Y, 2, axis=0)[::2], Y[::-1].copy()[::-1]):
+        assert net.loss(X, other) == loss
+        assert net.loss_and_gradients(X, other)[0] == net.loss_and_gradients(X, Y)[0]

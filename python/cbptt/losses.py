@@ -140,9 +140,11 @@ def check_targets(
             raise ValueError(f"{caller} got {name}{place} = {flat[first]}; {rule}.")
 
     if output_activation == "softmax" and flat.ndim == 1 and flat.dtype.kind in "biu":
-        labels = np.where(used, flat, -1).astype(np.intp)
-        outside = used & ((labels < 0) | (labels >= n_outputs))
+        # compared as they are given: a cast could turn a large unsigned label into a class
+        outside = used & ((flat < 0) | (flat >= n_outputs))
         refuse(outside, f"classes must be integers from 0 to {n_outputs - 1}")
+        labels = np.full(len(flat), -1, np.intp)
+        labels[used] = flat[used]
         return Targets(labels, np.empty((0, n_outputs), weights.dtype), weights)
 
     if flat.ndim == 1 and n_outputs == 1:
@@ -154,7 +156,8 @@ def check_targets(
             f"expected {classes}shape ({n_outputs},) each."
         )
     with np.errstate(over="ignore"):
-        values = np.where(used[:, None], flat, 0).astype(weights.dtype)
+        values = np.zeros(flat.shape, weights.dtype)  # in C order, whatever that of flat
+        values[used] = flat[used]
     refuse(~np.isfinite(values).all(axis=1), "targets must be finite")
     if loss == "log_loss":
         refuse(((values < 0) | (values > 1)).any(axis=1), "log_loss needs probabilities in [0, 1]")

@@ -670,7 +670,7 @@ class _Reader:
     def lengths(self, lengths: ArrayLike, longest: int) -> Offsets:
         """(n,) lengths, each from 1 to longest."""
         checked = np.asarray(lengths)
-        if checked.ndim != 1 or checked.dtype.kind not in "iu":
+        if checked.ndim != 1 or checked.dtype.kind not in "biu":
             raise TypeError(
                 f"{self.caller} got lengths of dtype {checked.dtype} and shape {checked.shape}; "
                 "expected integers of shape (n_sequences,)."

@@ -28,7 +28,7 @@ CORE = ROOT / "src" / "cbptt"
 FACE = "the package's face"
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
 FLAT = {"sequences", "threads", "scratch", "parameters", "losses", "optimizers", "results"}
-FLAT |= {"batches", "truncation"}
+FLAT |= {"architecture", "batches", "truncation"}
 
 # Room to the rooms that it may import; "estimators" stands for every module in estimators/.
 ROOMS = {
@@ -38,6 +38,7 @@ ROOMS = {
     "series": {"sequences"},
     "backtesting": {"series"},
     "tables": {"sequences"},
+    "architecture": {"losses", "parameters"},
     "threads": {"_team"},
     "optimizers": COMPILED,
     "scratch": COMPILED | {"sequences"},

@@ -93,12 +93,19 @@ def test_numbers_too_small_to_be_normal_are_zeros_as_in_the_forward_pass(dtype):
     assert not state.any()
 
 
-def test_a_live_network_is_a_copy():
-    net = cbptt.RNN(D, 5, 2, random_state=0)
-    live, x, h = net.live(), np.ones((1, D)), net.start(1)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_step_follows_parameters_that_are_changed_in_place(dtype):
+    net = cbptt.RNN(D, 5, 2, dtype=dtype, random_state=0)
+    live, x, h = net.live(), np.ones((1, D), dtype), net.start(1)
     before = live.step(x, h)[0]
-    net.theta[:] = 0
-    assert_array_equal(live.step(x, h)[0], before)
+    held = net.theta  # a view that was taken before the step, and is written to after it
+    held[:] /= 2
+    halved = live.step(x, h)[0]
+    assert_array_equal(halved, net.live().step(x, h)[0])
+    assert not np.array_equal(halved, before)
+    net.parameters["bias_o"][:] = 3
+    assert_array_equal(live.step(x, h)[0], net.live().step(x, h)[0])
+    assert not np.array_equal(live.step(x, h)[0], halved)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,17 @@ from typing_extensions import disjoint_base
 from cbptt._plan import Network
 
 @disjoint_base
+class Parameters:
+    theta: NDArray[np.floating]
+    def __new__(cls, theta: NDArray[np.floating]) -> Parameters: ...
+    def share(self) -> NDArray[np.floating]: ...
+
+@disjoint_base
 class Live:
     def __new__(
         cls,
         net: Network,
-        packed: NDArray[np.floating],
+        parameters: Parameters,
         empty: Callable[..., NDArray[Any]],
         dtype: np.dtype[Any],
     ) -> Live: ...

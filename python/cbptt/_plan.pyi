@@ -9,11 +9,12 @@ class Network:
     packed_size: int
     sums_size: int
     uses_blas: bool
-    def __init__(
-        self,
+    def __new__(
+        cls,
         D: int,
         M: int,
         K: int,
+        P: int,
         places: dict[str, int],
         f: int,
         f_out: int,
@@ -21,7 +22,7 @@ class Network:
         readout: int,
         itemsize: int,
         own: bool,
-    ) -> None: ...
+    ) -> Network: ...
 
 @disjoint_base
 class Plan:
@@ -30,8 +31,8 @@ class Plan:
     block_size: int
     index_size: int
     order_size: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         net: Network,
         lengths: NDArray[np.intp],
         ragged: bool,
@@ -40,4 +41,4 @@ class Plan:
         masked: bool = False,
         checkpoint: int = 0,
         any_size: bool = False,
-    ) -> None: ...
+    ) -> Plan: ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -12,25 +14,16 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt import _bptt
 from cbptt._kernels import FUNCTIONS
-from cbptt._live import Live, pack, packed_size
+from cbptt._live import Live, Parameters
 from cbptt._losses import LOSSES, evaluate
 from cbptt._plan import READOUTS as READOUT_CODES
 from cbptt._plan import Network
+from cbptt.architecture import Architecture, check_blas_size
 from cbptt.batches import Batches
-from cbptt.losses import (
-    ACTIVATIONS,
-    OUTPUT_ACTIVATIONS,
-    PAIRS,
-    READOUTS,
-    Targets,
-    check_pair,
-    check_targets,
-    flatten_targets,
-    flatten_weights,
-)
-from cbptt.parameters import INITIALISATIONS, elman_layout, initialise
+from cbptt.losses import Targets, check_targets, flatten_targets, flatten_weights
+from cbptt.parameters import INITIALISATIONS, Layout, initialise
 from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
-from cbptt.scratch import Scratch, aligned, check_checkpoint, make_scratch
+from cbptt.scratch import Scratch, check_checkpoint, make_scratch
 from cbptt.sequences import Sequences, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
 from cbptt.truncation import Truncation, check_truncation
@@ -82,6 +75,9 @@ class RNN:
     parameters : mapping of name to view into theta: weight_ih (M, D) = W0, weight_hh (M, M) = W11,
         bias_h (M,) = b0, weight_ho (K, M) = W1, bias_o (K,) = b1; initial_state (M,) where it is
         learned.
+    n_inputs, hidden_size, n_outputs, activation, output_activation, loss_name, readout, dtype :
+        what the network was made with. They cannot be assigned: `astype` and `with_readout` return
+        another network.
 
     Raises
     ------
@@ -116,96 +112,137 @@ class RNN:
         dtype: DTypeLike = "float64",
         random_state: int | np.random.Generator | None = None,
     ) -> None:
-        for name, size in (
-            ("n_inputs", n_inputs),
-            ("hidden_size", hidden_size),
-            ("n_outputs", n_outputs),
-        ):
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"RNN got {name}={size!r}; expected an integer of at least 1.")
-            _check_blas_size(size, f"{name}={size}")
-        for name, value, allowed in (
-            ("activation", activation, ACTIVATIONS),
-            ("output_activation", output_activation, OUTPUT_ACTIVATIONS),
-            ("loss", loss, tuple(PAIRS)),
-            ("readout", readout, READOUTS),
-            ("init", init, INITIALISATIONS),
-        ):
-            if value not in allowed:
-                raise ValueError(f"RNN got {name}={value!r}; expected one of {allowed}.")
-        check_pair(output_activation, loss, "RNN")
-
-        self.n_inputs = int(n_inputs)
-        self.hidden_size = int(hidden_size)
-        self.n_outputs = int(n_outputs)
-        self.activation = activation
-        self.output_activation = output_activation
-        self.loss_name = loss
-        self.readout = readout
-        self.dtype = _check_precision(dtype)
-        self.layout = elman_layout(
-            self.n_inputs, self.hidden_size, self.n_outputs, bool(learn_initial_state)
+        architecture = Architecture(
+            n_inputs=n_inputs,
+            hidden_size=hidden_size,
+            n_outputs=n_outputs,
+            activation=activation,
+            output_activation=output_activation,
+            loss=loss,
+            readout=readout,
+            learn_initial_state=learn_initial_state,
+            dtype=dtype,  # type: ignore[arg-type]
         )
-        self._set_theta(np.empty(self.layout.size, self.dtype))
-        initialise(self._views, init, _generator(random_state))
+        if init not in INITIALISATIONS:
+            raise ValueError(f"RNN got init={init!r}; expected one of {INITIALISATIONS}.")
+        layout = architecture.layout
+        theta = np.empty(layout.size, architecture.dtype)
+        initialise(layout.views(theta), init, _generator(random_state))
+        self._set(architecture, _stored(theta))
+
+    # ---- the description ----------------------------------------------------------------------
+
+    def _set(self, architecture: Architecture, parameters: Parameters) -> None:
+        self._architecture = architecture
+        self._parameters = parameters
+        self._core = _compiled(architecture)
+        nothing = np.empty((0, 0), architecture.dtype)
+        self._no_dropout = Dropout(nothing, nothing)
+
+    @classmethod
+    def _of(cls, architecture: Architecture, parameters: Parameters) -> RNN:
+        network = cls.__new__(cls)
+        network._set(architecture, parameters)
+        return network
+
+    @property
+    def n_inputs(self) -> int:
+        """D, the variables of a step."""
+        return self._architecture.n_inputs
+
+    @property
+    def hidden_size(self) -> int:
+        """M, the hidden units."""
+        return self._architecture.hidden_size
+
+    @property
+    def n_outputs(self) -> int:
+        """K, the outputs."""
+        return self._architecture.n_outputs
+
+    @property
+    def activation(self) -> str:
+        """Hidden activation."""
+        return self._architecture.activation
+
+    @property
+    def output_activation(self) -> str:
+        """The output function f."""
+        return self._architecture.output_activation
+
+    @property
+    def loss_name(self) -> str:
+        """Name of the loss."""
+        return self._architecture.loss
+
+    @property
+    def readout(self) -> str:
+        """Which hidden states the outputs read."""
+        return self._architecture.readout
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Precision of theta and of everything computed."""
+        return self._architecture.dtype
+
+    @property
+    def layout(self) -> Layout:
+        """Where each parameter lies in theta."""
+        return self._architecture.layout
 
     # ---- parameters ---------------------------------------------------------------------------
-
-    def _set_theta(self, theta: Array) -> None:
-        self._theta = theta
-        nothing = np.empty((0, 0), theta.dtype)
-        self._no_dropout = Dropout(nothing, nothing)
-        self._views = self.layout.views(theta)
-        self._core = Network(
-            self.n_inputs,
-            self.hidden_size,
-            self.n_outputs,
-            {name: offset for name, (offset, _) in self.layout.entries.items()},
-            FUNCTIONS[self.activation],
-            FUNCTIONS[self.output_activation],
-            LOSSES[self.loss_name],
-            READOUT_CODES[self.readout],
-            theta.itemsize,
-            PRODUCTS == "kernels",
-        )
 
     @property
     def theta(self) -> Array:
         """(P,) all parameters as one vector; assigning copies the values in."""
-        return self._theta
+        return self._parameters.share()
 
     @theta.setter
     def theta(self, values: ArrayLike) -> None:
-        expected = f"expected shape {self._theta.shape}"
+        expected = f"expected shape ({self.layout.size},)"
         values = read_array(values, caller="RNN", name="theta", ndims=(1,), expected=expected)
-        if values.shape != self._theta.shape:
+        if values.shape != (self.layout.size,):
             raise ValueError(f"RNN got theta of shape {values.shape}; {expected}.")
         with np.errstate(over="ignore"):
             theta = values.astype(self.dtype)
         if not np.isfinite(theta).all():
             raise ValueError("RNN got NaN or infinity in theta; expected finite values.")
-        self._theta[:] = theta
+        self.theta[:] = theta
 
     @property
     def parameters(self) -> Mapping[str, Array]:
         """Name to view into theta; write into a view to change a parameter."""
-        return MappingProxyType(self._views)
+        return MappingProxyType(self.layout.views(self.theta))
 
     def astype(self, dtype: DTypeLike) -> RNN:
         """Return a copy of the network in precision "float32" or "float64"."""
-        other = RNN.__new__(RNN)
-        other.__dict__.update(self.__dict__)
-        other.dtype = _check_precision(dtype)
-        other._set_theta(self._theta.astype(other.dtype))
-        return other
+        architecture = replace(self._architecture, dtype=dtype)  # type: ignore[arg-type]
+        with np.errstate(over="ignore"):
+            theta = self._parameters.theta.astype(architecture.dtype)
+        return self._of(architecture, _stored(theta))
 
     def __getstate__(self) -> dict[str, Any]:
-        rebuilt = ("_views", "_core", "_no_dropout")
-        return {n: value for n, value in self.__dict__.items() if n not in rebuilt}
+        return {
+            "architecture": self._architecture.to_dict(),
+            "theta": self._parameters.theta.copy(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._set_theta(self._theta)
+        try:
+            architecture = Architecture.from_dict(state["architecture"])
+            theta = np.asarray(state["theta"])
+        except (KeyError, TypeError, ValueError) as cause:
+            raise ValueError(
+                f"RNN got a pickled state that is none of a network ({cause}); fit or make the "
+                f"network again."
+            ) from cause
+        if theta.shape != (architecture.layout.size,) or theta.dtype != architecture.dtype:
+            raise ValueError(
+                f"RNN got a pickled theta of shape {theta.shape} and dtype {theta.dtype}; "
+                f"expected shape ({architecture.layout.size},) and {architecture.dtype}, as its "
+                f"architecture says. Fit or make the network again."
+            )
+        self._set(architecture, _stored(theta))
 
     def __repr__(self) -> str:
         return (
@@ -255,7 +292,7 @@ class RNN:
                     hidden,
                     outputs,
                     final,
-                    self._theta,
+                    self._parameters.theta,
                     sequences.values,
                     sequences.offsets[:-1],
                     sequences.offsets[1:],
@@ -312,27 +349,29 @@ class RNN:
     def start(self, n: int) -> Array:
         """Return the states (n, M) before the first step: 0, or what is learned."""
         states = np.zeros((n, self.hidden_size), self.dtype)
-        if "initial_state" in self._views:
-            states[:] = self._views["initial_state"]
+        if self._architecture.learn_initial_state:
+            states[:] = self.layout.views(self._parameters.theta)["initial_state"]
         return states
 
     def live(self) -> Live:
-        """Return a copy of the network, as it is now, that takes one step of sequences at a time.
+        """Return the network as something that takes one step of sequences at a time.
 
         ``out, h = live.step(x, h)`` takes x (n, D) and h (n, M) and returns h2 (n, K) and the new
-        h, whatever the readout; arrays are C-contiguous and of the network's precision.
+        h, whatever the readout; arrays are C-contiguous and of the network's precision. A change of
+        the parameters is followed by the next step.
         """
-        packed = aligned((packed_size(self._core),), self.dtype)
-        pack(packed, self._theta, self._core)
-        return Live(self._core, packed, np.empty, self.dtype)
+        return Live(self._core, self._parameters, np.empty, self.dtype)
+
+    @cached_property
+    def _step(self) -> Callable[[Any, Any], tuple[Array, Array] | None]:
+        """`Live.step`, kept for later calls; it returns None where outputs read all states."""
+        if self.readout in ("mean", "max"):
+            return lambda x, h: None
+        return self.live().step
 
     def with_readout(self, readout: str) -> RNN:
         """Return a network of the same parameters, not copied, with another readout."""
-        other = RNN.__new__(RNN)
-        other.__dict__.update(self.__dict__)
-        other.readout = readout
-        other._set_theta(self._theta)
-        return other
+        return self._of(replace(self._architecture, readout=readout), self._parameters)
 
     def continued(self, sequences: Sequences, states: Array) -> tuple[Array, Array]:
         """Return h2 of every step (steps, K) of checked sequences that go on from states (n, M),
@@ -424,7 +463,7 @@ class RNN:
             bptt_steps,
             bptt_stride,
             readout=self.readout,
-            learn_initial_state="initial_state" in self._views,
+            learn_initial_state=self._architecture.learn_initial_state,
             caller="RNN",
         )
         check_checkpoint(checkpoint, "RNN")
@@ -496,7 +535,7 @@ class RNN:
         exact = self.astype(np.float64)
         rng = np.random.default_rng(random_state)
         errors = {}
-        for name, view in exact._views.items():
+        for name, view in exact.parameters.items():
             entries = view.reshape(-1)
             chosen = np.arange(entries.size)
             if max_entries is not None and max_entries < entries.size:
@@ -556,9 +595,8 @@ class RNN:
         dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
         totals = np.zeros(5)
         uses_blas = self._core.uses_blas or inputs
-        batches = Batches(
-            self._core, self._theta, shard, scratch, masks, n_threads, uses_blas=uses_blas
-        )
+        theta = self._parameters.theta
+        batches = Batches(self._core, theta, shard, scratch, masks, n_threads, uses_blas=uses_blas)
         with one_blas_thread(uses_blas):
             batches.run(scratch.arrays["everyone"], n, totals, dh0=dh0, dx=dx)
         if inputs and masks.inputs.size:
@@ -593,8 +631,9 @@ class RNN:
         scratch = self.scratch(
             sequences, n_threads=n_threads, truncation=truncation, checkpoint=checkpoint
         )
+        theta = self._parameters.theta
         batches = Batches(
-            *(self._core, self._theta, shard, scratch, self._no_dropout, n_threads, truncation),
+            *(self._core, theta, shard, scratch, self._no_dropout, n_threads, truncation),
             every=self._every,
             uses_blas=self._core.uses_blas,
         )
@@ -662,7 +701,7 @@ class RNN:
         longest: int | None = None,
         checkpoint: int | str | None = None,
     ) -> Scratch:
-        _check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
+        check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
         return make_scratch(
             self._core,
             self.layout.size,
@@ -746,22 +785,29 @@ class RNN:
         return shard.weight_sum
 
 
-def _check_precision(dtype: DTypeLike) -> np.dtype[Any]:
-    try:
-        precision = np.dtype(dtype)
-    except TypeError:
-        precision = None
-    if precision not in (np.float32, np.float64):
-        raise ValueError(f"RNN got dtype={dtype!r}; expected float32 or float64.")
-    return precision.newbyteorder("=")
+def _stored(theta: Array) -> Parameters:
+    """Copy parameters (P,) into memory that keeps its place and its size.
+
+    An array that owned the memory could be resized, and the views of it would point nowhere.
+    """
+    return Parameters(np.frombuffer(bytearray(np.ascontiguousarray(theta)), theta.dtype))
 
 
-def _check_blas_size(size: int, what: str) -> None:
-    """Refuse what a BLAS with 32-bit integers would misread."""
-    if size > 2**31 - 1:
-        raise ValueError(
-            f"RNN got {what}; BLAS takes at most {2**31 - 1} in a dimension. Pass fewer at a time."
-        )
+def _compiled(architecture: Architecture) -> Network:
+    """Return the architecture as the compiled code reads it."""
+    return Network(
+        architecture.n_inputs,
+        architecture.hidden_size,
+        architecture.n_outputs,
+        architecture.layout.size,
+        {name: offset for name, (offset, _) in architecture.layout.entries.items()},
+        FUNCTIONS[architecture.activation],
+        FUNCTIONS[architecture.output_activation],
+        LOSSES[architecture.loss],
+        READOUT_CODES[architecture.readout],
+        architecture.dtype.itemsize,
+        PRODUCTS == "kernels",
+    )
 
 
 def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:

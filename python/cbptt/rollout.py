@@ -118,5 +118,5 @@ def draw_symbols(
 def _memory(network: RNN, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the network's parameters, packed, and scratch for n sequences."""
     packed = aligned((packed_size(network._core),), network.dtype)
-    pack(packed, network.theta, network._core)
+    pack(packed, network._parameters.theta, network._core)
     return packed, aligned((_rollout.scratch_size(network._core, n),), network.dtype)

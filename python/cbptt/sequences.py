@@ -51,9 +51,10 @@ class Ragged:
     ----------
     values : (steps, D) or (steps,) ndarray
         Every step of every sequence, one sequence after the other: features, targets or labels.
-        C-contiguous, of any dtype but object. It is not copied.
+        C-contiguous, of any dtype but object. It is not copied: the attribute is a view.
     offsets : (n + 1,) array of int
         Sequence i is ``values[offsets[i]:offsets[i + 1]]``. Strictly increasing from 0 to steps.
+        The attribute is a read-only copy.
 
     Raises
     ------
@@ -97,20 +98,15 @@ class Ragged:
                 f"Ragged got offsets of dtype {offsets.dtype} and shape {offsets.shape}; expected "
                 "integers of shape (n_sequences + 1,)."
             )
-        offsets = offsets.astype(np.intp, copy=False)
-        if not (offsets.size and offsets[0] == 0 and offsets[-1] == len(values)):
-            raise ValueError(
-                f"Ragged got offsets {offsets[:1]} .. {offsets[-1:]} for {len(values)} steps; "
-                f"expected them to run from 0 to {len(values)}."
-            )
-        if (short := np.flatnonzero(np.diff(offsets) < 1)).size:
-            raise ValueError(
-                f"Ragged got a sequence {short[0]} with {np.diff(offsets)[short[0]]} steps; "
-                "offsets must be strictly increasing, every sequence has at least one step."
-            )
-        offsets.flags.writeable = False
-        object.__setattr__(self, "values", np.asarray(values))
+        object.__setattr__(self, "values", np.asarray(values).view())
+        object.__setattr__(self, "offsets", _checked_offsets(offsets, len(values), "Ragged"))
+
+    def __setstate__(self, state: list[Any]) -> None:
+        """Check what a pickle or a copy brings as anything else."""
+        values, offsets = state
+        object.__setattr__(self, "values", values)
         object.__setattr__(self, "offsets", offsets)
+        self.__post_init__()
 
     @classmethod
     def from_sequences(cls, sequences: Iterable[ArrayLike]) -> Ragged:
@@ -310,7 +306,7 @@ class Sequences:
         Every step of every sequence; finite, or NaN where that was allowed; C-contiguous, aligned,
         native-endian; maybe read-only.
     offsets : (n + 1,) ndarray of intp
-        Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
+        Sequence i is ``values[offsets[i]:offsets[i + 1]]``; a read-only copy.
     form : {"list", "ragged", "3d", "2d"}
         The form the user chose, which outputs mirror.
     """
@@ -318,6 +314,15 @@ class Sequences:
     values: Array
     offsets: Offsets
     form: Form
+
+    def __post_init__(self) -> None:
+        offsets = _checked_offsets(np.asarray(self.offsets), len(self.values), "Sequences")
+        object.__setattr__(self, "offsets", offsets)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Check what a pickle or a copy brings as anything else."""
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -576,6 +581,25 @@ def _offsets(lengths: Offsets) -> Offsets:
     """(n + 1,) running sum of the lengths, from 0."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.intp)
     np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _checked_offsets(offsets: Array, n_steps: int, caller: str) -> Offsets:
+    """Return a copy of offsets that cannot be written to, or say why they are none."""
+    offsets = offsets.astype(np.intp)
+    if not (offsets.size and offsets[0] == 0 and offsets[-1] == n_steps):
+        raise ValueError(
+            f"{caller} got offsets {offsets[:1]} .. {offsets[-1:]} for {n_steps} steps; "
+            f"expected them to run from 0 to {n_steps}."
+        )
+    # in a buffer of bytes, whose arrays cannot be made writable again
+    offsets = np.frombuffer(offsets.tobytes(), np.intp)
+    lengths = np.diff(offsets)
+    if (short := np.flatnonzero(lengths < 1)).size:
+        raise ValueError(
+            f"{caller} got a sequence {short[0]} with {lengths[short[0]]} steps; "
+            "offsets must be strictly increasing, every sequence has at least one step."
+        )
     return offsets
 
 

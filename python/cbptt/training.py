@@ -190,8 +190,9 @@ class Trainer:
 
     def _adapt(self, seconds: float) -> None:
         """Aim the next call at SECONDS_BETWEEN_RETURNS. The results do not depend on the cuts."""
+        n_batches = -(-len(self.sequences) // self.batch_size)
         if seconds < SECONDS_BETWEEN_RETURNS / 2:
-            self._batches_per_call *= 2
+            self._batches_per_call = min(2 * self._batches_per_call, n_batches)
         elif seconds > SECONDS_BETWEEN_RETURNS:
             self._batches_per_call = max(1, self._batches_per_call // 2)
 

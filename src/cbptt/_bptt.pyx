@@ -29,7 +29,7 @@ from cbptt._optimizers cimport (
     adagrad_step, adam_step, decay_weights, norm, penalise, rmsprop_step, scale, sgd_step
 )
 from cbptt._packing cimport (
-    count_rows, gather_one_hot, gather_rows, longest, pack, repeat_row, scatter_rows
+    are_within, count_rows, gather_one_hot, gather_rows, longest, pack, repeat_row, scatter_rows
 )
 from cbptt._plan cimport EVERY, HEAD, LAST, MAX, MEAN, PARTS, SIZE, Network, Plan
 from cbptt._pooling cimport finish_mean, pool_steps, spread_steps
@@ -120,7 +120,7 @@ cdef double read_loss(
         weight[r] = weights[read[r]]
         weight_sum[0] += weight[r]
     if targets == NULL:
-        gather_one_hot(dz, net.LK, labels, read, R)
+        gather_one_hot(dz, net.LK, labels, read, R, net.K)
     else:
         gather_rows(dz, net.LK, targets, net.K, read, R, net.K)
     read_out(z, h, packed, theta, R, net)
@@ -524,7 +524,105 @@ cdef void add_shards(
             gradients[i] += other[i]
 
 
-# ---- the boundary: shapes were compared by the callers in network.py and training.py ---------
+# ---- the boundary: everything is compared here, and nothing below --------------------------------
+
+cdef int require(
+    str name,
+    Py_ssize_t rows,
+    Py_ssize_t columns,
+    Py_ssize_t expected_rows,
+    Py_ssize_t expected_columns,
+    bint optional=False,
+) except -1:
+    """An array of these rows and columns; or, where it is optional, without rows"""
+    if (rows == 0 and optional) or (rows == expected_rows and columns == expected_columns):
+        return 0
+    raise ValueError(
+        f"cbptt's compiled code got {name} of shape {(rows, columns)}; expected "
+        f"{(expected_rows, expected_columns)}."
+    )
+
+
+cdef int require_team(
+    Team team, Py_ssize_t thread, Network net, Plan plan, bint backward
+) except -1:
+    if not 0 <= thread < team.n_threads:
+        raise ValueError(f"cbptt's compiled code got thread {thread} of {team.n_threads}.")
+    if plan.net is not net or plan.keeps_states != backward:
+        raise ValueError("cbptt's compiled code got the plan of another network or direction.")
+    return 0
+
+
+cdef int require_memory(
+    const floating[::1] packed,
+    const floating[:, ::1] blocks,
+    const Py_ssize_t[:, ::1] indices,
+    const Py_ssize_t[::1] batch_order,
+    const floating[::1] theta,
+    Py_ssize_t thread,
+    Network net,
+    Plan plan,
+) except -1:
+    """Work memory of the plan's sizes, and the network's numbers in its precision"""
+    require("theta", theta.shape[0], sizeof(floating), net.P, net.itemsize)
+    require("packed", packed.shape[0], 1, net.packed_size, 1)
+    require("blocks", min(blocks.shape[0], thread + 1), blocks.shape[1], thread + 1,
+            plan.block_size)
+    require("indices", min(indices.shape[0], thread + 1), indices.shape[1], thread + 1,
+            plan.index_size)
+    require("batch_order", batch_order.shape[0], 1, plan.order_size, 1)
+    return 0
+
+
+cdef int require_sequences(
+    const Py_ssize_t[::1] ids,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] stops,
+    Py_ssize_t n_steps,
+) except -1:
+    """Sequences that lie in the flat buffer"""
+    cdef Py_ssize_t n = starts.shape[0]
+    require("stops", stops.shape[0], 1, n, 1)
+    if ids.shape[0] > 0 and (
+        n == 0 or not are_within(&ids[0], ids.shape[0], &starts[0], &stops[0], n, n_steps)
+    ):
+        raise ValueError(
+            f"cbptt's compiled code got sequences that do not lie in their {n_steps} steps; "
+            f"expected ids below {n}, and offsets that rise from 0 to {n_steps}."
+        )
+    return 0
+
+
+cdef int require_fit(bint fits) except -1:
+    if not fits:
+        raise ValueError(
+            "cbptt's compiled code got a batch that is larger than its work memory was allocated "
+            "for; expected scratch of these sequences."
+        )
+    return 0
+
+
+cdef int require_labels(
+    const Py_ssize_t[::1] labels,
+    const floating[::1] weights,
+    const Py_ssize_t[::1] ids,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] stops,
+    Network net,
+) except -1:
+    """A class wherever there is a weight"""
+    cdef Py_ssize_t i, r, end
+    for i in range(ids.shape[0]):
+        r, end = ids[i], ids[i] + 1
+        if net.readout == EVERY:
+            r, end = starts[ids[i]], stops[ids[i]]
+        for r in range(r, end):
+            if weights[r] != 0 and not 0 <= labels[r] < net.K:
+                raise ValueError(
+                    f"cbptt's compiled code got the label {labels[r]}; expected 0 to {net.K - 1}."
+                )
+    return 0
+
 
 def forward(
     Team team,
@@ -558,16 +656,30 @@ def forward(
         floating* to_hidden = &hidden[0, 0] if hidden.shape[0] > 0 else NULL
         floating* to_final = &final[0, 0] if final.shape[0] > 0 else NULL
         const floating* from_h0 = &h0[0, 0] if h0.shape[0] > 0 else NULL
+        Py_ssize_t n = starts.shape[0], n_steps = values.shape[0]
         Py_ssize_t item, parts
         int phase
+        bint fits = True
         unsigned long long mode
+
+    require_team(team, thread, net, plan, False)
+    require_memory(packed, blocks, indices, batch_order, theta, thread, net, plan)
+    require_sequences(sequences, starts, stops, n_steps)
+    require("values", n_steps, values.shape[1], n_steps, net.D)
+    require("h0", h0.shape[0], h0.shape[1], n, net.M, optional=True)
+    require("hidden", hidden.shape[0], hidden.shape[1], n_steps, net.M, optional=True)
+    require("final", final.shape[0], final.shape[1], n, net.M, optional=True)
+    require("outputs", outputs.shape[0], outputs.shape[1],
+            n_steps if net.readout == EVERY else n, net.K)
+    if sequences.shape[0] == 0:
+        return
 
     with nogil:
         mode = flush_denormals()
         if thread == 0:
-            plan.lay_out(&batch_order[0], &indices[0, 0], &sequences[0], &starts[0], &stops[0],
-                         sequences.shape[0])
-        for phase in range(PACK, EACH_PART + 1):
+            fits = plan.lay_out(&batch_order[0], &indices[0, 0], &sequences[0], &starts[0],
+                                &stops[0], sequences.shape[0])
+        for phase in range(PACK, EACH_PART + 1 if fits else PACK):
             if thread == 0:
                 parts = batch_order[PARTS]
                 team.publish(phase, MATRICES if phase == PACK else parts, parts > 1)
@@ -590,6 +702,7 @@ def forward(
         restore_mode(mode)
     if thread == 0:
         team.raise_signal()
+    require_fit(fits)
 
 
 def train(
@@ -683,17 +796,49 @@ def train(
         Py_ssize_t P = theta.shape[0], n_slices = (theta.shape[0] + SLICE - 1) // SLICE
         Py_ssize_t first = 0, item, s, parts, n_steps = 0
         int phase
+        Py_ssize_t n = starts.shape[0], n_steps_in = values.shape[0]
+        Py_ssize_t n_targets = n_steps_in if net.readout == EVERY else n
         double loss, weight_sum, size
         floating clipped
-        bint finite = True
+        bint finite = True, fits = True
         unsigned long long mode
+
+    require_team(team, thread, net, plan, True)
+    require_memory(packed, blocks, indices, batch_order, theta, thread, net, plan)
+    require("sums", min(sums.shape[0], thread + 1), sums.shape[1], thread + 1, net.sums_size)
+    require("gradients", gradients.shape[0], gradients.shape[1], plan.n_parts, net.P)
+    require("losses", losses.shape[0], losses.shape[1], plan.n_parts, 2)
+    require("totals", totals.shape[0], 1, 5, 1)
+    require_sequences(sequences, starts, stops, n_steps_in)
+    require("values", n_steps_in, values.shape[1], n_steps_in, net.D)
+    require("h0", h0.shape[0], h0.shape[1], n, net.M, optional=True)
+    require("dh0", dh0.shape[0], dh0.shape[1], n, net.M, optional=True)
+    require("dx", dx.shape[0], dx.shape[1], n_steps_in, net.D, optional=True)
+    require("carried states", carried.shape[0], carried.shape[1], n, net.M, optional=True)
+    require("dropout masks of inputs", input_masks.shape[0], input_masks.shape[1], n, net.D,
+            optional=True)
+    require("dropout masks of states", masks.shape[0], masks.shape[1], n if plan.masked else 0,
+            net.M, optional=True)
+    require("weights", weights.shape[0], 1, n_targets, 1)
+    require("targets", targets.shape[0], targets.shape[1], n_targets, net.K,
+            optional=labels.shape[0] > 0)
+    if targets.shape[0] == 0:
+        require("labels", labels.shape[0], 1, n_targets, 1)
+        require_labels(labels, weights, sequences, starts, stops, net)
+    if solver != NONE:
+        require("moment_1", moment_1.shape[0], 1, net.P, 1)
+        require("moment_2", moment_2.shape[0], 1, net.P, 1)
+    require("the penalised weights", min(max(n_weights, 0), net.P), 1, n_weights, 1)
+    require("batch_size", max(batch_size, 1), 1, batch_size, 1)
 
     with nogil:
         mode = flush_denormals()
         while first < sequences.shape[0] and finite:
             if thread == 0:
-                plan.lay_out(&batch_order[0], &indices[0, 0], &sequences[first], &starts[0],
-                             &stops[0], min(batch_size, sequences.shape[0] - first))
+                fits = plan.lay_out(&batch_order[0], &indices[0, 0], &sequences[first], &starts[0],
+                                    &stops[0], min(batch_size, sequences.shape[0] - first))
+                if not fits:
+                    break
                 parts = batch_order[PARTS]
 
             for phase in range(PACK, SUM + 1):
@@ -774,4 +919,5 @@ def train(
         restore_mode(mode)
     if thread == 0:
         team.raise_signal()
+    require_fit(fits)
     return finite

@@ -5,6 +5,11 @@ from cython cimport floating
 from cbptt._plan cimport Network
 
 
+cdef class Parameters:
+    cdef readonly object theta
+    cdef bint shared  # whether somebody may write to theta
+
+
 cdef void advance(
     floating* h_t,           # OUT (n, M)  rows of M numbers padded(M) apart
     floating* z,             # OUT (n, K)  a2_t, likewise

@@ -7,10 +7,12 @@ packed, and arrays are looked at through their buffers.
 from cpython.buffer cimport (
     PyBUF_CONTIG, PyBUF_CONTIG_RO, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 )
+from cpython.exc cimport PyErr_WarnEx
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject_CallObject
 from cython cimport floating
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uintptr_t
+from libc.string cimport memcmp, memcpy, memset
 
 from cbptt._kernels cimport IDENTITY, flush_denormals, forward_step, pack_matrix, restore_mode
 from cbptt._losses cimport output
@@ -18,7 +20,8 @@ from cbptt._plan cimport Network
 
 
 cdef enum:
-    ON_STACK = 1 << 14  # bytes of scratch that need not be asked for
+    ON_STACK = 1 << 14  # bytes of work memory that need not be allocated
+    LINE = 64           # bytes of a line of the cache, at which packed parameters begin
 
 
 cdef void advance(
@@ -93,32 +96,77 @@ cdef bint take(Py_buffer* view, object array, int flags, Py_ssize_t columns, cha
     return False
 
 
+cdef class Parameters:
+    """The values of a network's parameters, and whether somebody else may change them.
+
+    Parameters
+    ----------
+    theta : (P,) ndarray of memory that keeps its place
+
+    Attributes
+    ----------
+    theta : (P,) ndarray
+        For readers; `share` returns what may be written to.
+    """
+
+    def __cinit__(self, theta):
+        self.theta = theta
+
+    def share(self):
+        """Return a view to write to; from now on, changes are looked for at each step."""
+        self.shared = True
+        return self.theta.view()
+
+
 cdef class Live:
-    """Steps of live sequences through a copy of a network's parameters.
+    """Steps of live sequences through a network's parameters, as they are at each step.
 
     Parameters
     ----------
     net : Network
-    packed : array from `pack`, which is kept
+    parameters : Parameters
     empty : callable
         numpy.empty
-    dtype : the precision of packed
+    dtype : the precision of the parameters
     """
 
     cdef:
         Network net
-        object empty, dtype, memory, one_out, one_h  # the last two: what empty takes for n = 1
-        Py_buffer packed
-        bint single
+        Parameters parameters
+        object empty, dtype, one_out, one_h  # the last two: what empty takes for n = 1
+        Py_buffer theta                      # the parameters, as they are now
+        void* memory
+        void* packed                         # in memory: as they were when they were packed,
+        void* seen                           # from these values
+        bint single, holds_theta
 
-    def __cinit__(self, Network net, object packed, object empty, object dtype):
-        self.net, self.empty, self.dtype, self.memory = net, empty, dtype, packed
+    def __cinit__(self, Network net, Parameters parameters, object empty, object dtype):
+        cdef Py_ssize_t n_bytes = packed_size(net) * net.itemsize
+        self.net, self.parameters, self.empty, self.dtype = net, parameters, empty, dtype
         self.one_out, self.one_h = ((1, net.K), dtype), ((1, net.M), dtype)
         self.single = net.itemsize == sizeof(float)
-        PyObject_GetBuffer(packed, &self.packed, PyBUF_CONTIG_RO)
+        PyObject_GetBuffer(parameters.theta, &self.theta, PyBUF_CONTIG_RO)
+        self.holds_theta = True
+        if self.theta.itemsize != net.itemsize or self.theta.len != net.P * net.itemsize:
+            raise ValueError("the parameters are not those of the network")
+        self.memory = PyMem_Malloc(LINE + n_bytes + self.theta.len)
+        if self.memory == NULL:
+            raise MemoryError
+        self.packed = <void*> (((<uintptr_t> self.memory) // LINE + 1) * LINE)
+        self.seen = <char*> self.packed + n_bytes
+        self._pack()
 
     def __dealloc__(self):
-        PyBuffer_Release(&self.packed)
+        PyMem_Free(self.memory)
+        if self.holds_theta:
+            PyBuffer_Release(&self.theta)
+
+    cdef void _pack(self) noexcept:
+        memcpy(self.seen, self.theta.buf, self.theta.len)
+        if self.single:
+            lay_out(<float*> self.packed, <const float*> self.seen, self.net)
+        else:
+            lay_out(<double*> self.packed, <const double*> self.seen, self.net)
 
     def step(self, x, h):
         """Take one step.
@@ -146,6 +194,8 @@ cdef class Live:
         if not take(&of_h, h, PyBUF_CONTIG_RO, net.M, code):
             PyBuffer_Release(&of_x)
             return None
+        if self.parameters.shared and memcmp(self.seen, self.theta.buf, self.theta.len) != 0:
+            self._pack()
         n = of_x.shape[0]
         if n == of_h.shape[0] and n > 0:
             if self.single:
@@ -174,14 +224,25 @@ cdef class Live:
             PyObject_GetBuffer(h_new, &of_h_new, PyBUF_CONTIG)
             if self.single:
                 step(<float*> of_out.buf, <float*> of_h_new.buf, <const float*> of_x.buf,
-                     <const float*> of_h.buf, <const float*> self.packed.buf, <float*> scratch, net,
+                     <const float*> of_h.buf, <const float*> self.packed, <float*> scratch, net,
                      n)
             else:
                 step(<double*> of_out.buf, <double*> of_h_new.buf, <const double*> of_x.buf,
-                     <const double*> of_h.buf, <const double*> self.packed.buf, <double*> scratch,
+                     <const double*> of_h.buf, <const double*> self.packed, <double*> scratch,
                      net, n)
+            if self.single:
+                finite = all_finite(<const float*> of_out.buf, n * net.K)
+            else:
+                finite = all_finite(<const double*> of_out.buf, n * net.K)
             PyBuffer_Release(&of_out)
             PyBuffer_Release(&of_h_new)
+            if not finite:
+                PyErr_WarnEx(
+                    RuntimeWarning,
+                    b"a step computed NaN or infinity: the states leave the range of their "
+                    b"precision, or a parameter is not finite",
+                    2,
+                )
             return out, h_new
         finally:
             PyBuffer_Release(&of_x)
@@ -190,19 +251,31 @@ cdef class Live:
                 PyMem_Free(scratch)
 
 
+cdef void lay_out(
+    floating* packed,       # OUT (packed_size,)
+    const floating* theta,  # IN  (P,)
+    Network net,
+) noexcept nogil:
+    """The parameters as `advance` reads them"""
+    cdef Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
+    cdef floating* p = packed
+    memset(p, 0, (L + LK) * sizeof(floating))
+    memcpy(p, theta + net.bias_h, M * sizeof(floating))
+    memcpy(p + L, theta + net.bias_o, K * sizeof(floating))
+    p += L + LK
+    pack_matrix(p, theta + net.weight_ih, D, M, True)
+    pack_matrix(p + D * L, theta + net.weight_hh, M, M, True)
+    pack_matrix(p + (D + M) * L, theta + net.weight_ho, M, K, True)
+
+
 def packed_size(Network net):
     """Numbers that `pack` writes."""
     return net.L + net.LK + (net.D + net.M) * net.L + net.M * net.LK
 
 
 def pack(floating[::1] packed, const floating[::1] theta, Network net):
-    """Lay out the parameters as `Live` wants them; packed is (packed_size,)."""
-    cdef Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
-    cdef floating* p = &packed[0]
-    memset(p, 0, (L + LK) * sizeof(floating))
-    memcpy(p, &theta[net.bias_h], M * sizeof(floating))
-    memcpy(p + L, &theta[net.bias_o], K * sizeof(floating))
-    p += L + LK
-    pack_matrix(p, &theta[net.weight_ih], D, M, True)
-    pack_matrix(p + D * L, &theta[net.weight_hh], M, M, True)
-    pack_matrix(p + (D + M) * L, &theta[net.weight_ho], M, K, True)
+    """Lay out the parameters (P,) for `cbptt._rollout`; packed is (packed_size,)."""
+    if (net.itemsize != sizeof(floating) or packed.shape[0] != packed_size(net)
+            or theta.shape[0] != net.P):
+        raise ValueError("packed or theta is not of the network's sizes")
+    lay_out(&packed[0], &theta[0], net)

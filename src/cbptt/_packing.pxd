@@ -10,6 +10,15 @@ cdef Py_ssize_t longest(
     const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil
 
+cdef bint are_within(
+    const Py_ssize_t* ids,      # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
+    Py_ssize_t n,
+    Py_ssize_t n_steps,
+) noexcept nogil
+
 cdef Py_ssize_t count_rows(
     const Py_ssize_t* batch_sizes,  # IN  (T,)
     Py_ssize_t t,
@@ -69,7 +78,8 @@ cdef void scatter_rows(
 cdef void gather_one_hot(
     floating* packed,        # OUT (R, C), rows ld apart  packed[r, flat[rows[r]]] = 1, 0 elsewhere
     Py_ssize_t ld,
-    const Py_ssize_t* flat,  # IN  (*,)  classes; a negative one leaves its row 0
+    const Py_ssize_t* flat,  # IN  (*,)  classes; one that is none of C leaves its row 0
     const Py_ssize_t* rows,  # IN  (R,)
     Py_ssize_t R,
+    Py_ssize_t C,
 ) noexcept nogil

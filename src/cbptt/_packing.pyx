@@ -7,6 +7,9 @@ batch_sizes[t] of those alive at step t - 1. Row i of step t belongs to sequence
 from cython cimport floating
 from libc.string cimport memcpy, memset
 
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+
 
 cdef Py_ssize_t longest(
     const Py_ssize_t* ids,      # IN  (B,)
@@ -19,6 +22,23 @@ cdef Py_ssize_t longest(
     for i in range(B):
         T = max(T, stops[ids[i]] - starts[ids[i]])
     return T
+
+
+cdef bint are_within(
+    const Py_ssize_t* ids,      # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
+    Py_ssize_t n,
+    Py_ssize_t n_steps,
+) noexcept nogil:
+    """Whether the ids are those of n sequences, of one step at least, in a buffer of n_steps"""
+    cdef Py_ssize_t i, s
+    for i in range(B):
+        s = ids[i]
+        if s < 0 or s >= n or starts[s] < 0 or starts[s] >= stops[s] or stops[s] > n_steps:
+            return False
+    return True
 
 
 cdef Py_ssize_t count_rows(
@@ -145,15 +165,17 @@ cdef void scatter_rows(
 cdef void gather_one_hot(
     floating* packed,        # OUT (R, C), rows ld apart  packed[r, flat[rows[r]]] = 1, 0 elsewhere
     Py_ssize_t ld,
-    const Py_ssize_t* flat,  # IN  (*,)  classes; a negative one leaves its row 0
+    const Py_ssize_t* flat,  # IN  (*,)  classes; one that is none of C leaves its row 0
     const Py_ssize_t* rows,  # IN  (R,)
     Py_ssize_t R,
+    Py_ssize_t C,
 ) noexcept nogil:
-    cdef Py_ssize_t r
+    cdef Py_ssize_t r, label
     memset(packed, 0, R * ld * sizeof(floating))
     for r in range(R):
-        if flat[rows[r]] >= 0:
-            packed[r * ld + flat[rows[r]]] = 1
+        label = flat[rows[r]]
+        if 0 <= label < C:
+            packed[r * ld + label] = 1
 
 
 # ---- for the tests ------------------------------------------------------------------------------
@@ -168,5 +190,14 @@ def layout(
     const Py_ssize_t[::1] stops,
 ):
     """Fill order, batch_sizes, rows and ends for the sequences ids; return the number of rows."""
-    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &ids[0], &starts[0], &stops[0],
-                ids.shape[0], batch_sizes.shape[0])
+    cdef Py_ssize_t B = ids.shape[0], T, N = 0, i
+    if (starts.shape[0] != stops.shape[0] or B == 0 or min(order.shape[0], ends.shape[0]) < B
+            or not are_within(&ids[0], B, &starts[0], &stops[0], starts.shape[0], PY_SSIZE_T_MAX)):
+        raise ValueError("starts, stops, ids, order and ends do not belong together")
+    T = longest(&ids[0], B, &starts[0], &stops[0])
+    for i in range(B):
+        N += stops[ids[i]] - starts[ids[i]]
+    if batch_sizes.shape[0] != T or rows.shape[0] < N:
+        raise ValueError(f"expected batch_sizes of {T} and rows of {N} entries")
+    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &ids[0], &starts[0], &stops[0], B,
+                T)

@@ -19,7 +19,7 @@ cdef class Network:
     cdef readonly Py_ssize_t packed_size, sums_size
     cdef readonly bint uses_blas
     cdef:
-        Py_ssize_t D, M, K, L, LK, itemsize, chunk
+        Py_ssize_t D, M, K, P, L, LK, itemsize, chunk
         Py_ssize_t weight_ih, weight_hh, bias_h, weight_ho, bias_o           # places in theta
         Py_ssize_t initial_state                                             # or -1: h_0 is 0
         Py_ssize_t bias_h_row, bias_o_row, ih, hh, oh, hh_back, ho_back      # and in packed
@@ -33,7 +33,10 @@ cdef class Network:
 cdef class Plan:
     cdef readonly Py_ssize_t n_parts, n_rows, block_size, index_size, order_size
     cdef:
-        bint keeps_states
+        Network net
+        bint keeps_states, masked
+        Py_ssize_t batch_size            # the most sequences of a batch,
+        Py_ssize_t B, T, N               # and sequences, steps and rows of a part
         Py_ssize_t part_rows, chunk      # sequences of a part, rows of a chunk
         Py_ssize_t checkpoint            # steps of a segment; 0: one segment of all
         double sequence_flops            # of an average sequence
@@ -42,7 +45,7 @@ cdef class Plan:
         Py_ssize_t order, ends, batch_sizes, rows, cuts, segments    # and in indices
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil
-    cdef void lay_out(
+    cdef bint lay_out(
         self,
         Py_ssize_t* batch_order,    # OUT (order_size,)
         Py_ssize_t* indices,        # scratch (index_size,)

@@ -1,6 +1,8 @@
 """How batches are cut into parts, and where everything of a part lies in memory asked for once."""
 
-from cbptt._kernels cimport padded
+from libc.limits cimport INT_MAX
+
+from cbptt._kernels cimport SOFTMAX, padded
 from cbptt._packing cimport longest, sort_by_length
 
 READOUTS = {"every": <int> EVERY, "last": <int> LAST, "mean": <int> MEAN, "max": <int> MAX}
@@ -38,8 +40,8 @@ cdef class Network:
 
     Parameters
     ----------
-    D, M, K : int
-        Inputs, hidden units, outputs.
+    D, M, K, P : int
+        Inputs, hidden units, outputs, and numbers in theta.
     places : dict of the parameters' names to where they begin in theta
         Without "initial_state" h_0 is 0 where it is not given.
     f, f_out, loss, readout : int
@@ -49,6 +51,11 @@ cdef class Network:
     own : bool
         Whether the package's kernels take the recurrent product, else BLAS.
 
+    Raises
+    ------
+    ValueError
+        For sizes, places or codes that no network has.
+
     Attributes
     ----------
     packed_size, sums_size : int
@@ -57,11 +64,22 @@ cdef class Network:
         Whether BLAS takes any product of a batch, but that for dL/dx.
     """
 
-    def __init__(
-        self, Py_ssize_t D, Py_ssize_t M, Py_ssize_t K, dict places, int f, int f_out, int loss,
-        int readout, Py_ssize_t itemsize, bint own,
+    def __cinit__(
+        self, Py_ssize_t D, Py_ssize_t M, Py_ssize_t K, Py_ssize_t P, dict places, int f, int f_out,
+        int loss, int readout, Py_ssize_t itemsize, bint own,
     ):
-        self.D, self.M, self.K, self.itemsize = D, M, K, itemsize
+        sizes = {
+            "weight_ih": M * D, "bias_h": M, "weight_hh": M * M, "weight_ho": K * M, "bias_o": K,
+            "initial_state": M,
+        }
+        if min(D, M, K) < 1 or max(D, M, K) > INT_MAX or itemsize not in (4, 8):
+            raise ValueError(f"a network of {D}, {M}, {K} units and {itemsize} bytes a number")
+        if not (0 <= f < SOFTMAX and 0 <= f_out <= SOFTMAX and EVERY <= readout <= MAX):
+            raise ValueError(f"a network of the codes {f}, {f_out}, {readout}")
+        for name, size in sizes.items():
+            if not 0 <= places.get(name, 0) <= P - size:
+                raise ValueError(f"{name} lies outside of the {P} numbers of theta")
+        self.D, self.M, self.K, self.P, self.itemsize = D, M, K, P, itemsize
         self.L, self.LK = padded(M, itemsize), padded(K, itemsize)
         self.weight_ih, self.bias_h = places["weight_ih"], places["bias_h"]
         self.weight_hh = places["weight_hh"]
@@ -123,13 +141,22 @@ cdef class Plan:
         batch_order (order_size,).
     """
 
-    def __init__(
+    def __cinit__(
         self, Network net, const Py_ssize_t[::1] lengths, bint ragged, Py_ssize_t batch_size,
         bint keeps_states, bint masked=False, Py_ssize_t checkpoint=0, bint any_size=False,
     ):
-        cdef Py_ssize_t b, B = 0, N = 0, C, R, S, T = lengths[0], n_chunks, n_segments = 1
+        cdef Py_ssize_t b, B = 0, N = 0, C, R, S, T, n_chunks, n_segments = 1
         cdef bint every = net.readout == EVERY
-        self.keeps_states, self.checkpoint = keeps_states, checkpoint
+        if not 1 <= batch_size <= lengths.shape[0] or checkpoint < 0:
+            raise ValueError(
+                f"batches of {batch_size} of {lengths.shape[0]} sequences, checkpoint {checkpoint}"
+            )
+        T = lengths[0]
+        for b in range(lengths.shape[0]):
+            if not 1 <= lengths[b] <= T:
+                raise ValueError("lengths must be at least 1, and the longest comes first")
+        self.net, self.keeps_states, self.masked = net, keeps_states, masked
+        self.batch_size, self.checkpoint = batch_size, checkpoint
         self.part_rows = PART_ROWS if net.small else PART_ROWS_LARGE
         for b in range(lengths.shape[0]):
             self.sequence_flops += lengths[b]
@@ -153,6 +180,7 @@ cdef class Plan:
         C = min(N, max(self.chunk, B))
         R = C if every else B
         self.n_parts, self.n_rows = self.parts_of(batch_size), N
+        self.B, self.T, self.N = B, T, N
 
         # Two chunks side by side have more rows than one may have, two segments more steps.
         n_chunks = min(T, 2 * N // self.chunk + 1)
@@ -205,7 +233,7 @@ cdef class Plan:
             parts = max(parts, (B + GROUP - 1) // GROUP)
         return parts
 
-    cdef void lay_out(
+    cdef bint lay_out(
         self,
         Py_ssize_t* batch_order,    # OUT (order_size,)
         Py_ssize_t* indices,        # scratch (index_size,)
@@ -214,12 +242,33 @@ cdef class Plan:
         const Py_ssize_t* stops,    # IN  (n,)
         Py_ssize_t B,
     ) noexcept nogil:
-        """Sort a batch by length and say into how many parts it is cut"""
-        cdef Py_ssize_t T = longest(ids, B, starts, stops)
+        """Sort a batch by length and cut it into parts; False where it does not fit the plan
+
+        A part may have at most the sequences, steps and rows that its memory was allocated for.
+        """
+        cdef Py_ssize_t T = longest(ids, B, starts, stops), parts, part, first, end, stride, i, N
+        if B > self.batch_size or T > self.T:
+            return False
+        parts = self.parts_of(B)
         batch_order[SIZE] = B
-        batch_order[PARTS] = self.parts_of(B)
+        batch_order[PARTS] = parts
         sort_by_length(batch_order + HEAD, indices + self.batch_sizes, indices + self.rows, ids,
                        starts, stops, B, T)
+        if parts > self.n_parts:
+            return False
+        for part in range(parts):
+            if self.keeps_states:
+                first, end, stride = part, B, parts
+            else:
+                first, end, stride = B * part // parts, B * (part + 1) // parts, 1
+            N = 0
+            i = first
+            while i < end:
+                N += stops[batch_order[HEAD + i]] - starts[batch_order[HEAD + i]]
+                i += stride
+            if N > self.N or (end - first + stride - 1) // stride > self.B:
+                return False
+        return True
 
     cdef Py_ssize_t cut(
         self,

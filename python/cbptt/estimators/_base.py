@@ -22,7 +22,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from cbptt.estimators._fitting import Fitting, History, Schedule
@@ -30,6 +30,7 @@ from cbptt.estimators._missing import indicate, mean_of_steps
 from cbptt.estimators._parameters import CONSTRAINTS, TrainingParameters
 from cbptt.estimators._streaming import Streaming
 from cbptt.estimators._targets import steps_like
+from cbptt.losses import spell_place
 from cbptt.network import RNN
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
 from cbptt.results import Shard
@@ -40,8 +41,6 @@ from cbptt.truncation import Truncation, check_truncation
 # Sequences whose gradient L-BFGS asks for at a time.
 FULL_BATCH = 256
 STATES = ("last", "mean", "max", "all")
-# What is made of the fitted network when it is first needed.
-_LIVE = ("_live", "_step_at_once")
 # What is learned of X, and a later X must agree with.
 _OF_X = ("_read_columns", "n_features_in_", "feature_names_in_", "_fill")
 
@@ -160,7 +159,7 @@ class BaseRNN(
         UserWarning
             When Ctrl-C ends training; the weights until then are kept.
         """
-        return self._fit(X, y, sample_weight, validation_data)
+        return self._install(self._fit(X, y, sample_weight, validation_data))
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, known: dict[str, Any]) -> Self:
         if self.early_stopping:
@@ -168,7 +167,7 @@ class BaseRNN(
                 f"{type(self).__name__}.partial_fit does not support early_stopping=True, as it is "
                 f"one epoch; call fit, or stop calling it."
             )
-        return self._fit(X, y, sample_weight, None, incremental=True, known=known)
+        return self._install(self._fit(X, y, sample_weight, None, incremental=True, known=known))
 
     def _fit(
         self,
@@ -179,28 +178,31 @@ class BaseRNN(
         *,
         incremental: bool = False,
         known: dict[str, Any] | None = None,
-    ) -> Self:
+    ) -> dict[str, Any]:
+        """Train, and return all that is learned; the estimator itself stays as it is."""
         self._validate_params()
         truncation = self._truncation()
-        goes_on = hasattr(self, "network_") and (incremental or self.warm_start)
-        if goes_on:
-            known = self._known_targets()
+        before = self._copied() if incremental or self.warm_start else None
+        if not hasattr(before, "network_"):
+            before = None
+        if before is not None:
+            known = before._known_targets()
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None; "
                 f"expected one target per {'step' if self._readout == 'every' else 'sequence'}."
             )
 
-        sequences, learned = self._read_again(X) if goes_on else self._read_first(X)
+        sequences, learned = self._read_first(X) if before is None else before._read_again(X)
         labels = self._label(sequences, y, sample_weight, known or {})
         learned |= labels.learned
         self._check_used(labels.weights * labels.emphasis)
         data, labels = _used_only(sequences, labels, self._readout)
-        if not goes_on:
+        if before is None:
             learned["_fill"] = self._mean_of_steps(data, labels)
             data = indicate(data, learned["_fill"])
-        rng = self._generator(goes_on)
-        network = self._network(data, labels, rng, goes_on)
+        rng = self._generator(before)
+        network = self._network(data, labels, rng, before)
         precision = network.dtype
         if self.solver == "lbfgs":
             network, data = network.astype(np.float64), _astype(data, np.float64)
@@ -215,14 +217,16 @@ class BaseRNN(
             data = self._streams(data, truncation.steps)
         shard = self._shard(network, data, labels, "y")
 
-        moments = copy.deepcopy(self._moments) if goes_on and incremental else None
+        moments, history, n_before, n_seen = None, History(), 0, 0
+        if before is not None:
+            history, n_seen = copy.deepcopy(before._history), before.t_
+            if incremental:
+                moments, n_before = copy.deepcopy(before._moments), before.n_iter_
         trainer = self._trainer(network, shard, rng, moments, truncation)
-        history = copy.deepcopy(self._history) if goes_on else History()
-        fitting = self._fitting(trainer, history, held_out, learned, incremental, goes_on)
+        fitting = self._fitting(trainer, history, held_out, learned, n_before, n_seen)
 
         def attributes() -> dict[str, Any]:
             """All that is learned, from the network as it stands."""
-            n_before = self.n_iter_ if incremental and goes_on else 0
             return learned | {
                 "network_": network.astype(precision),
                 "n_outputs_": labels.n_outputs,
@@ -246,11 +250,7 @@ class BaseRNN(
 
         for category, message in fitting.complaints:
             warnings.warn(message, category, stacklevel=_frames_below_caller())
-        for name in ("feature_names_in_", *_LIVE):
-            self.__dict__.pop(name, None)
-        for name, value in attributes().items():
-            setattr(self, name, value)
-        return self
+        return attributes()
 
     # ---- fit: the data ------------------------------------------------------------------------
 
@@ -282,6 +282,7 @@ class BaseRNN(
         return mean_of_steps(sequences, weights)
 
     def _read_again(self, X: Any) -> tuple[Sequences, dict[str, Any]]:
+        self._check_learned()
         return self._read(X), {name: getattr(self, name) for name in _OF_X if hasattr(self, name)}
 
     def _label(
@@ -385,16 +386,20 @@ class BaseRNN(
     def _batch_size(self) -> int:
         return 32 if self.batch_size == "auto" else int(self.batch_size)
 
-    def _generator(self, goes_on: bool) -> np.random.Generator:
-        if goes_on:
-            rng: np.random.Generator = copy.deepcopy(self._rng)
+    def _generator(self, before: BaseRNN | None) -> np.random.Generator:
+        if before is not None:
+            rng: np.random.Generator = copy.deepcopy(before._rng)
             return rng
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31))
 
     def _network(
-        self, sequences: Sequences, labels: Labels, rng: np.random.Generator, goes_on: bool
+        self,
+        sequences: Sequences,
+        labels: Labels,
+        rng: np.random.Generator,
+        before: BaseRNN | None,
     ) -> RNN:
-        """Return a network to train: a new one, or a copy of the one that is there."""
+        """Return a network to train: a new one, or a copy of the one of before."""
         network = RNN(
             sequences.n_features,
             self._hidden_size(),
@@ -406,17 +411,17 @@ class BaseRNN(
             learn_initial_state=self.learn_initial_state,
             init=self.init,
             dtype=sequences.values.dtype,
-            random_state=np.random.default_rng(0) if goes_on else rng,
+            random_state=rng if before is None else np.random.default_rng(0),
         )
-        if goes_on:
-            before: RNN = self.network_
-            if before.layout.entries != network.layout.entries:
+        if before is not None:
+            old: RNN = before.network_
+            if old.layout.entries != network.layout.entries:
                 raise ValueError(
                     f"{type(self).__name__} cannot go on from the fit before, whose network was "
-                    f"{before!r}; set warm_start=False, or leave hidden_layer_sizes, "
+                    f"{old!r}; set warm_start=False, or leave hidden_layer_sizes, "
                     f"learn_initial_state and the number of outputs as they were."
                 )
-            network.theta = before.theta
+            network.theta = old.theta
         return network
 
     def _hidden_size(self) -> int:
@@ -487,8 +492,8 @@ class BaseRNN(
         history: History,
         held_out: Shard | None,
         learned: Mapping[str, Any],
-        incremental: bool,
-        goes_on: bool,
+        n_before: int,
+        n_seen: int,
     ) -> Fitting:
         def validate() -> tuple[float, float]:
             assert held_out is not None
@@ -500,8 +505,8 @@ class BaseRNN(
             trainer,
             Schedule(self.learning_rate, self.learning_rate_init, self.power_t, self.max_iter),
             history,
-            n_before=self.n_iter_ if incremental and goes_on else 0,
-            n_seen=self.t_ if goes_on else 0,
+            n_before=n_before,
+            n_seen=n_seen,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             early_stopping=self.early_stopping,
@@ -559,10 +564,6 @@ class BaseRNN(
         """[b0 (M,), b1 (K,)]."""
         return [self.network_.parameters[name] for name in ("bias_h", "bias_o")]
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _LIVE}
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -574,9 +575,29 @@ class BaseRNN(
 
     # ---- predict ------------------------------------------------------------------------------
 
+    def _check_learned(self) -> None:
+        """Refuse learned attributes that were changed, and do not belong together any more."""
+        name, network = type(self).__name__, self.network_
+        if not isinstance(network, RNN):
+            raise TypeError(
+                f"{name} got network_ of type {type(network).__name__}; expected a cbptt.RNN."
+            )
+        D = 1 if self._read_columns else self.n_features_in_
+        fill_shape = None if self._fill is None else np.shape(self._fill)
+        n_inputs = D if fill_shape is None else 2 * D
+        if network.n_inputs != n_inputs or fill_shape not in (None, (D,)):
+            raise ValueError(
+                f"{name} has n_features_in_={self.n_features_in_}, which does not fit its "
+                f"network_ of {network.n_inputs} inputs; expected both as fit left them. Fit again."
+            )
+        if network.n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"{name} has n_outputs_={self.n_outputs_}, which does not fit its network_ of "
+                f"{network.n_outputs} outputs; expected both as fit left them. Fit again."
+            )
+
     def _read(self, X: Any) -> Sequences:
         """Check X against what was fitted on."""
-        check_is_fitted(self)
         sequences = self._check_like(X, self.network_, dict(vars(self)), "X")
         if self._read_columns and sequences.form == "2d":
             validate_data(self, X, reset=False, skip_check_array=True)
@@ -611,10 +632,35 @@ class BaseRNN(
                 )
         return indicate(sequences, fill)
 
-    def _outputs(self, X: Any) -> tuple[NDArray[np.floating], Sequences]:
-        """Return the network's outputs (R, K) for X, in the order of X's flat buffer."""
+    def _outputs(self, X: Any, *, finite: bool) -> tuple[NDArray[np.floating], Sequences]:
+        """Return the network's outputs (R, K) for X, in the order of X's flat buffer.
+
+        finite : whether outputs that are not finite are an error, or a warning.
+        """
         sequences = self._read(X)
-        return self.network_.outputs(sequences, self._n_threads()), sequences
+        outputs = self.network_.outputs(sequences, self._n_threads())
+        self._check_outputs(outputs, sequences, self.network_.readout, finite=finite)
+        return outputs, sequences
+
+    def _check_outputs(
+        self, values: NDArray[np.floating], sequences: Sequences, readout: str, *, finite: bool
+    ) -> None:
+        """Warn of outputs or states that are not finite, or refuse them."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(values.sum()):  # a finite sum has finite terms
+                return
+        odd = ~np.isfinite(values).all(axis=1)
+        if not odd.any():
+            return
+        place = spell_place(int(np.argmax(odd)), sequences, readout)
+        message = (
+            f"{type(self).__name__} computed NaN or infinity for X{place}: its states or outputs "
+            f"leave the range of {values.dtype}, or its parameters are not finite. Scale X, or fit "
+            f"with activation='tanh', whose states are bounded."
+        )
+        if finite:
+            raise ValueError(message)
+        warnings.warn(message, RuntimeWarning, stacklevel=_frames_below_caller())
 
     # ---- transform ----------------------------------------------------------------------------
 
@@ -648,14 +694,21 @@ class BaseRNN(
         ------
         ValueError, TypeError
             Where X or states does not fit.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a state is not finite.
         """
-        sequences = self._read(X)
-        states = self._states if states is None else states
+        model = self._snapshot()
+        sequences = model._read(X)
+        states = model._states if states is None else states
         if states not in STATES:
             raise ValueError(
                 f"{type(self).__name__}.transform got states={states!r}; expected one of {STATES}."
             )
-        hidden, final = self.network_.states(sequences, self._n_threads())
+        hidden, final = model.network_.states(sequences, model._n_threads())
+        model._check_outputs(hidden, sequences, "every", finite=False)
         if states == "last":
             return final
         if states == "all":
@@ -700,7 +753,7 @@ def _astype(sequences: Sequences, dtype: Any) -> Sequences:
 
 
 def _frames_below_caller() -> int:
-    """How many frames of the call stack belong to the call of fit or partial_fit."""
+    """How many frames of the call stack belong to the call of a public method."""
     frame, depth = sys._getframe(1), 1
     ours = ("cbptt.", CallbackSupportMixin.__module__)
     while frame.f_back is not None and frame.f_globals["__name__"].startswith(ours):

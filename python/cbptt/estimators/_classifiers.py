@@ -192,6 +192,14 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             compute_class_weight(self.class_weight, classes=classes, y=classes), np.float64
         )
 
+    def _check_learned(self) -> None:
+        super()._check_learned()
+        if len(self.classes_) != self.n_outputs_:
+            raise ValueError(
+                f"{type(self).__name__} has {len(self.classes_)} classes_, which do not fit its "
+                f"network_ of {self.n_outputs_} outputs; expected both as fit left them. Fit again."
+            )
+
     def _score_outputs(
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
@@ -223,9 +231,15 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         y : (n,) ndarray of classes; or one for each step, (n, T) for an array X, and for ragged X a
             1-D object array of (T_i,) ndarrays
             For several labels at once rows of 0 and 1, (n, K) and so on.
+
+        Raises
+        ------
+        ValueError
+            Where a probability is NaN: no class is the most probable one.
         """
-        outputs, sequences = self._outputs(X)
-        return self._shape(self._classes_of(outputs), sequences)
+        model = self._snapshot()
+        outputs, sequences = model._outputs(X, finite=True)
+        return model._shape(model._classes_of(outputs), sequences)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class.
@@ -240,15 +254,22 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             for ragged X a 1-D object array of (T_i, n_classes) ndarrays
             Columns in the order of `classes_`. For several labels at once the probability of each,
             which need not add up to 1.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a probability is NaN, as the network's states or parameters are not finite.
         """
-        outputs, sequences = self._outputs(X)
-        return self._shape(outputs, sequences)
+        model = self._snapshot()
+        outputs, sequences = model._outputs(X, finite=False)
+        return model._shape(outputs, sequences)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of what `predict_proba` returns, in the same form."""
-        outputs, sequences = self._outputs(X)
+        model = self._snapshot()
+        outputs, sequences = model._outputs(X, finite=False)
         with np.errstate(divide="ignore"):
-            return self._shape(np.log(outputs), sequences)
+            return model._shape(np.log(outputs), sequences)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy: the share of the targets that are told rightly.
@@ -261,8 +282,16 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         y : targets, as in `fit`
         sample_weight : (n,) per sequence, or one per target, default 1
             Where it is 0 the target is not read.
+
+        Raises
+        ------
+        ValueError
+            Where a probability is NaN, as in `predict`.
         """
-        outputs, sequences = self._outputs(X)
+        return self._snapshot()._score(X, y, sample_weight)
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        outputs, sequences = self._outputs(X, finite=True)
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=False)
         true = self._told(flat, sequences, vars(self))
         told = self._told(self._classes_of(outputs), sequences, vars(self))
@@ -373,9 +402,12 @@ class RNNClassifier(TargetPerSequence, _Classifier):
             raise ValueError(
                 f"{type(self).__name__}.predict_proba got at={at!r}; expected 'end' or 'every'."
             )
-        sequences = self._read(X)
-        network = self._network_of_steps().with_readout("every")
-        return steps_like(sequences, network.outputs(sequences, self._n_threads()))
+        model = self._snapshot()
+        sequences = model._read(X)
+        network = model._network_of_steps().with_readout("every")
+        outputs = network.outputs(sequences, model._n_threads())
+        model._check_outputs(outputs, sequences, "every", finite=False)
+        return steps_like(sequences, outputs)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

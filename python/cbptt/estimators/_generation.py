@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from cbptt.estimators._parameters import make_generator
+from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN
 from cbptt.rollout import draw_symbols
 from cbptt.sequences import Ragged, Sequences, read_array
@@ -17,7 +17,7 @@ from cbptt.sequences import Ragged, Sequences, read_array
 _START = "expected a list or 1-D array of at least one label, or a list of such"
 
 
-class Generating:
+class Generating(Snapshot):
     """What a classifier of steps draws, symbol by symbol, each of which is its next input."""
 
     network_: RNN
@@ -86,22 +86,22 @@ class Generating:
         >>> "".join(model.sample(8, ["a", "b"], temperature=0))
         'acabacab'
         """
-        check_is_fitted(self)
+        model = self._snapshot()
         caller = f"{type(self).__name__}.sample"
-        self._check_tells_inputs(caller)
+        model._check_tells_inputs(caller)
         n_steps = _check_n_steps(n_steps, caller)
         temperature = _check_temperature(temperature, caller)
         sequences, is_single = _read_start(start, caller)
-        past = [self._classes_by_number(labels, name, caller) for name, labels in sequences]
-        codes = self._read_encoding(encoding, caller)
+        past = [model._classes_by_number(labels, name, caller) for name, labels in sequences]
+        codes = model._read_encoding(encoding, caller)
         rng = make_generator(random_state, caller)
 
-        states = self._states_before_last(past, codes)
+        states = model._states_before_last(past, codes)
         last = codes[[numbers[-1] for numbers in past]]
-        symbols = draw_symbols(self.network_, last, states, codes, n_steps, temperature, rng)
+        symbols = draw_symbols(model.network_, last, states, codes, n_steps, temperature, rng)
         if symbols.min() < 0:
-            raise _out_of_range(symbols, self.network_, caller)
-        drawn = self.classes_[symbols]
+            raise _out_of_range(symbols, model.network_, caller)
+        drawn = model.classes_[symbols]
         return drawn[0] if is_single else drawn
 
     # ---- the parts ----------------------------------------------------------------------------

@@ -113,9 +113,15 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         -------
         y : (n,) ndarray, (n, K) where y had K numbers each; or one for each step, (n, T) or
             (n, T, K) for an array X, and for ragged X a 1-D object array of (T_i,) or (T_i, K)
+
+        Warns
+        -----
+        RuntimeWarning
+            Where a prediction is not finite, as the network's states or parameters are not.
         """
-        outputs, sequences = self._outputs(X)
-        return self._shape(self._numbers(outputs), sequences)
+        model = self._snapshot()
+        outputs, sequences = model._outputs(X, finite=False)
+        return model._shape(model._numbers(outputs), sequences)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R^2 over all targets, averaged over outputs.
@@ -126,8 +132,16 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         y : targets, as in `fit`
         sample_weight : (n,) per sequence, or one per target, default 1
             Where it is 0 the target is not read.
+
+        Raises
+        ------
+        ValueError
+            Where a prediction is not finite.
         """
-        outputs, sequences = self._outputs(X)
+        return self._snapshot()._score(X, y, sample_weight)
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        outputs, sequences = self._outputs(X, finite=True)
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=True)
         weights = self._told(
             self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from cbptt.estimators._missing import indicate
-from cbptt.network import RNN, Live
+from cbptt.estimators._snapshot import Snapshot
+from cbptt.network import RNN
 from cbptt.sequences import Sequences, check_sequences, read_array
 
 Array = NDArray[np.floating]
 
 
-class Streaming:
+class Streaming(Snapshot):
     """What an estimator does step by step; a state is a plain (n, M) array."""
 
     network_: RNN
     _fill: NDArray[np.float64] | None
-    _live: Live | None = None
-    # Its step, where x is what the network reads: missing values have inputs of their own.
-    _step_at_once: Callable[[Any, Any], tuple[Array, Array] | None] | None = None
     _tells_outputs = True  # as they are; a call is short enough for `_tell` to be seen in it
 
     def start(self, n: int = 1) -> Array:
@@ -46,7 +42,7 @@ class Streaming:
             Where n is below 1, or the outputs read the mean or the largest values of all states,
             which cannot be told from the last one.
         """
-        network = self._network_of_steps()
+        network = self._snapshot()._network_of_steps()
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"{type(self).__name__}.start got n={n!r}; expected an int from 1 up.")
         return network.start(int(n))
@@ -74,10 +70,10 @@ class Streaming:
         ValueError, TypeError
             Where x or state does not fit the network, or each other, or is not finite.
         """
-        at_once = self._step_at_once
-        told = None if at_once is None else at_once(x, state)
-        if told is None:
-            told = self._step_with_care(x, state)
+        network: RNN | None = vars(self).get("network_")
+        # where values may be missing, x is not yet what the network reads
+        if network is None or self._fill is not None or (told := network._step(x, state)) is None:
+            told = self._snapshot()._step_with_care(x, state)
         return told if self._tells_outputs else (self._tell(told[0]), told[1])
 
     def step_many(self, X: Any, state: Any) -> tuple[Any, Array]:
@@ -94,11 +90,12 @@ class Streaming:
             X a 1-D object array of (T_i, K) or (T_i,) ndarrays
         state : (n, M) ndarray
         """
-        network = self._network_of_steps()
-        sequences: Sequences = self._read(X)  # type: ignore[attr-defined]
-        states = self._check_state(state, len(sequences), network)
+        model = self._snapshot()
+        network = model._network_of_steps()
+        sequences: Sequences = model._read(X)  # type: ignore[attr-defined]
+        states = model._check_state(state, len(sequences), network)
         output, final = network.continued(sequences, states)
-        mirrored = sequences.shape_like(self._tell(output))
+        mirrored = sequences.shape_like(model._tell(output))
         return np.asarray(mirrored) if sequences.form == "ragged" else mirrored, final
 
     def reset(self, state: Any, rows: Any) -> Array:
@@ -113,7 +110,7 @@ class Streaming:
         -------
         state : (n, M) ndarray, a copy
         """
-        network = self._network_of_steps()
+        network = self._snapshot()._network_of_steps()
         states = self._check_state(state, None, network).copy()
         states[rows] = network.start(1)
         return states
@@ -125,7 +122,6 @@ class Streaming:
         return outputs
 
     def _network_of_steps(self) -> RNN:
-        check_is_fitted(self)
         network = self.network_
         if network.readout in ("mean", "max"):
             raise ValueError(
@@ -137,10 +133,6 @@ class Streaming:
     def _step_with_care(self, x: Any, state: Any) -> tuple[Array, Array]:
         """Take a step from whatever may be given, or say what is wrong with it."""
         network, name = self._network_of_steps(), type(self).__name__
-        if self._live is None:
-            self._live = network.live()
-            if self._fill is None:
-                self._step_at_once = self._live.step
         D = network.n_inputs if self._fill is None else network.n_inputs // 2
         expected = f"expected shape (n, {D}), the inputs of one step of n sequences"
         array = read_array(x, caller=name, name="x", ndims=(1, 2), expected=expected)
@@ -156,7 +148,7 @@ class Streaming:
             allow_nan=self._fill is not None,
         )
         states = self._check_state(state, len(array), network)
-        told = self._live.step(indicate(steps, self._fill).values, states)
+        told = network._step(indicate(steps, self._fill).values, states)
         assert told is not None
         return told
 

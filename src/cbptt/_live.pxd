@@ -19,3 +19,5 @@ cdef void advance(
     Network net,
     Py_ssize_t n,
 ) noexcept nogil
+
+cpdef Py_ssize_t packed_size(Network net)

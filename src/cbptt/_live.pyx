@@ -268,7 +268,7 @@ cdef void lay_out(
     pack_matrix(p + (D + M) * L, theta + net.weight_ho, M, K, True)
 
 
-def packed_size(Network net):
+cpdef Py_ssize_t packed_size(Network net):
     """Numbers that `pack` writes."""
     return net.L + net.LK + (net.D + net.M) * net.L + net.M * net.LK
 

@@ -220,7 +220,7 @@ cdef double loss_and_delta(
     return total
 
 
-# ---- the boundary: shapes were compared by the callers -------------------------------------------
+# ---- the boundary --------------------------------------------------------------------------------
 
 def evaluate(
     floating[:, ::1] z,
@@ -231,6 +231,12 @@ def evaluate(
     bint canonical,
 ):
     """Turn z from a2 into h2 and dz from targets into w dL/da2, in place; return the loss."""
+    if (z.shape[0] != dz.shape[0] or z.shape[1] != dz.shape[1] or weight.shape[0] != z.shape[0]
+            or z.shape[0] == 0 or z.shape[1] == 0):
+        raise ValueError(
+            f"cbptt's compiled code got outputs of shape {(z.shape[0], z.shape[1])}, targets of "
+            f"shape {(dz.shape[0], dz.shape[1])} and {weight.shape[0]} weights."
+        )
     with nogil:
         total = loss_and_delta(&z[0, 0], &dz[0, 0], z.shape[1], &weight[0], z.shape[0],
                                z.shape[1], f, loss, canonical)
@@ -239,5 +245,7 @@ def evaluate(
 
 def evaluate_output(floating[:, ::1] z, int f):
     """Turn z from a2 into h2 = f(a2), in place."""
+    if z.shape[0] == 0 or z.shape[1] == 0:
+        return
     with nogil:
         output(&z[0, 0], z.shape[1], z.shape[0], z.shape[1], f)

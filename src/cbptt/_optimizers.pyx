@@ -177,6 +177,12 @@ cdef void adagrad_step(
 
 # ---- for callers that hold a gradient of their own --------------------------------------------
 
+cdef int require_length(Py_ssize_t n, Py_ssize_t expected) except -1:
+    if n != expected:
+        raise ValueError(f"cbptt's compiled code got {n} numbers; theta has {expected}.")
+    return 0
+
+
 def take_sgd_step(
     floating[::1] theta,
     floating[::1] velocity,
@@ -186,6 +192,8 @@ def take_sgd_step(
     bint nesterov,
 ):
     """Move theta and velocity by one step of stochastic gradient descent, in place."""
+    require_length(velocity.shape[0], theta.shape[0])
+    require_length(gradient.shape[0], theta.shape[0])
     with nogil:
         sgd_step(theta, velocity, gradient, learning_rate, momentum, nesterov)
 
@@ -202,6 +210,9 @@ def take_adam_step(
     Py_ssize_t step,
 ):
     """Move theta, m and v by one step of Adam, in place."""
+    require_length(m.shape[0], theta.shape[0])
+    require_length(v.shape[0], theta.shape[0])
+    require_length(gradient.shape[0], theta.shape[0])
     with nogil:
         adam_step(theta, m, v, gradient, learning_rate, beta_1, beta_2, epsilon, step)
 
@@ -215,6 +226,8 @@ def take_rmsprop_step(
     double epsilon,
 ):
     """Move theta and v by one step of RMSprop, in place."""
+    require_length(v.shape[0], theta.shape[0])
+    require_length(gradient.shape[0], theta.shape[0])
     with nogil:
         rmsprop_step(theta, v, gradient, learning_rate, rho, epsilon)
 
@@ -227,5 +240,7 @@ def take_adagrad_step(
     double epsilon,
 ):
     """Move theta and v by one step of AdaGrad, in place."""
+    require_length(v.shape[0], theta.shape[0])
+    require_length(gradient.shape[0], theta.shape[0])
     with nogil:
         adagrad_step(theta, v, gradient, learning_rate, epsilon)

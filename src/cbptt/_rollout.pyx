@@ -8,7 +8,7 @@ from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
 from cbptt._kernels cimport LOGISTIC, exponential, flush_denormals, restore_mode
-from cbptt._live cimport advance
+from cbptt._live cimport advance, packed_size
 from cbptt._losses cimport output
 from cbptt._plan cimport Network
 
@@ -29,6 +29,21 @@ cdef void pad(
     memset(padded, 0, n * L * sizeof(floating))
     for i in range(n):
         memcpy(padded + i * L, states + i * M, M * sizeof(floating))
+
+
+cdef int require(str name, tuple shape, tuple expected) except -1:
+    if shape != expected:
+        raise ValueError(
+            f"cbptt's compiled code got {name} of shape {shape}; expected {expected}."
+        )
+    return 0
+
+
+cdef int require_memory(
+    const floating[::1] packed, const floating[::1] scratch, Py_ssize_t n, Network net
+) except -1:
+    require("packed", (packed.shape[0], sizeof(floating)), (packed_size(net), net.itemsize))
+    return require("scratch", (scratch.shape[0],), (scratch_size(net, n),))
 
 
 def forecast(
@@ -63,7 +78,20 @@ def forecast(
         floating* z = h_t + n * L
         floating* x = z + n * LK
         bint noisy = noise.shape[0] > 0
+        Py_ssize_t H = known.shape[1]
         unsigned long long mode
+
+    require_memory(packed, scratch, n, net)
+    require("series", (series.shape[1], series.shape[2]), (past + H, K))
+    require("states", (states.shape[0], states.shape[1]), (n, M))
+    require("known", (known.shape[0], known.shape[2]), (n, D - K * n_lags))
+    if noisy:
+        require("noise", (noise.shape[0], noise.shape[1], noise.shape[2]), (n, H, K))
+    if n == 0 or not 0 <= first <= end <= H:
+        raise ValueError(f"cbptt's compiled code got steps {first} to {end} of {n} series of {H}.")
+    for j in range(n_lags):
+        if not 1 <= lags[j] <= past:
+            raise ValueError(f"cbptt's compiled code got a lag of {lags[j]}; expected 1 to {past}.")
 
     with nogil:
         mode = flush_denormals()
@@ -152,7 +180,16 @@ def sample(
         floating* h_prev = &scratch[0]
         floating* h_t = h_prev + n * L
         floating* z = h_t + n * L
+        Py_ssize_t classes = 2 if net.f_out == LOGISTIC else K
         unsigned long long mode
+
+    require_memory(packed, scratch, n, net)
+    require("states", (states.shape[0], states.shape[1]), (n, M))
+    require("inputs", (inputs.shape[0], inputs.shape[1]), (n, D))
+    require("encoding", (encoding.shape[0], encoding.shape[1]), (classes, D))
+    require("uniforms", (uniforms.shape[0], uniforms.shape[1]), (n, T))
+    if n == 0:
+        raise ValueError("cbptt's compiled code got 0 sequences; expected at least one.")
 
     with nogil:
         mode = flush_denormals()

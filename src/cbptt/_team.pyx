@@ -57,6 +57,8 @@ cdef class Team:
 
     def __cinit__(self, Py_ssize_t n_threads):
         cdef Py_ssize_t thread
+        if n_threads < 1:
+            raise ValueError(f"Team got n_threads={n_threads}; expected at least 1.")
         self.n_threads = n_threads
         self.asleep = <int*> PyMem_Calloc(n_threads, sizeof(int))
         self.beds = <PyThread_type_lock*> PyMem_Calloc(n_threads, sizeof(PyThread_type_lock))
@@ -196,6 +198,8 @@ def share_out(Team team, Py_ssize_t thread, Py_ssize_t n_phases, long long[:, ::
     done_by : (n_items, n_threads) counts.
     """
     cdef Py_ssize_t phase, item
+    if not 0 <= thread < team.n_threads or done_by.shape[1] != team.n_threads:
+        raise ValueError(f"thread {thread} of {team.n_threads}, counts for {done_by.shape[1]}")
     with nogil:
         for phase in range(n_phases):
             if thread == 0:

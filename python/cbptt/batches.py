@@ -114,6 +114,18 @@ class Batches:
         finite : bool
             False where a loss or gradient is not finite, which ends it without a step.
         """
+        with self.scratch.in_use():
+            return self._run_all(ids, size, totals, step, dh0, dx)
+
+    def _run_all(
+        self,
+        ids: Rows,
+        size: int,
+        totals: NDArray[np.float64],
+        step: Step | None,
+        dh0: Array | None,
+        dx: Array | None,
+    ) -> bool:
         if self.truncation is None:
             return self._run(ids, size, totals, step, dh0, dx)
         for first in range(0, len(ids), size):

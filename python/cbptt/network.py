@@ -133,6 +133,7 @@ class RNN:
     # ---- the description ----------------------------------------------------------------------
 
     def _set(self, architecture: Architecture, parameters: Parameters) -> None:
+        vars(self).pop("_step", None)
         self._architecture = architecture
         self._parameters = parameters
         self._core = _compiled(architecture)
@@ -273,6 +274,7 @@ class RNN:
         The first and the last are empty without `everything`. Without `activated` the outputs are
         a2. No more than a chunk of a few hundred steps is kept beside them.
         """
+        self._check_width(sequences)
         n, M = len(sequences), self.hidden_size
         if scratch is None:
             scratch = self.forward_scratch(sequences, n_threads)
@@ -280,7 +282,7 @@ class RNN:
         hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
         final = np.empty((n if everything else 0, M), self.dtype)
         outputs = np.empty((sequences.n_steps if self._every else n, self.n_outputs), self.dtype)
-        with one_blas_thread(self._core.uses_blas):
+        with scratch.in_use(), one_blas_thread(self._core.uses_blas):
             in_team(
                 min(n_threads, scratch.n_threads),
                 lambda team, thread: _bptt.forward(
@@ -586,6 +588,7 @@ class RNN:
             are the sums of its shards'.
         """
         sequences = shard.sequences
+        self._check_width(sequences)
         n = len(sequences)
         masks = dropout or self._no_dropout
         if scratch is None:
@@ -628,6 +631,7 @@ class RNN:
             As of `run`; dh0 and dx are left out.
         """
         sequences, n = shard.sequences, len(shard.sequences)
+        self._check_width(sequences)
         scratch = self.scratch(
             sequences, n_threads=n_threads, truncation=truncation, checkpoint=checkpoint
         )
@@ -771,6 +775,15 @@ class RNN:
             name=name,
             caller=caller,
         )
+
+    def _check_width(self, sequences: Sequences) -> None:
+        """Refuse checked sequences that are those of another network."""
+        values = sequences.values
+        if values.ndim != 2 or values.shape[1] != self.n_inputs or values.dtype != self.dtype:
+            raise ValueError(
+                f"RNN got sequences with values of shape {values.shape} and dtype {values.dtype}; "
+                f"expected (steps, {self.n_inputs}) and {self.dtype}, as n_inputs and dtype say."
+            )
 
     def _divisor(self, shard: Shard, reduction: str) -> float:
         if reduction == "sum":

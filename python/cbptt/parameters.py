@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +18,9 @@ __all__ = ["INITIALISATIONS", "Layout", "elman_layout", "initialise"]
 INITIALISATIONS = ("orthogonal", "uniform", "identity")
 
 
+@dataclass(frozen=True)
 class Layout:
     """Where each named array lies in theta.
-
-    Parameters
-    ----------
-    weights : name to shape of the arrays that the L2 penalty reaches; they come first in theta.
-    biases : name to shape of those that it leaves alone.
-    names : the order in which the views are listed.
 
     Attributes
     ----------
@@ -31,20 +29,32 @@ class Layout:
     n_weights : length of its part that is penalised.
     """
 
-    def __init__(
-        self,
+    entries: Mapping[str, tuple[int, tuple[int, ...]]]
+    size: int
+    n_weights: int
+
+    @classmethod
+    def of(
+        cls,
         weights: Mapping[str, tuple[int, ...]],
         biases: Mapping[str, tuple[int, ...]],
         names: tuple[str, ...],
-    ) -> None:
+    ) -> Self:
+        """Lay arrays out one after the other.
+
+        Parameters
+        ----------
+        weights : name to shape of the arrays that the L2 penalty reaches; they come first in theta.
+        biases : name to shape of those that it leaves alone.
+        names : the order in which the views are listed.
+        """
         offset = 0
         entries = {}
-        for name, shape in (weights | biases).items():  # type: ignore[operator]
+        for name, shape in (*weights.items(), *biases.items()):
             entries[name] = (offset, shape)
             offset += prod(shape)
-        self.entries: dict[str, tuple[int, tuple[int, ...]]] = {n: entries[n] for n in names}
-        self.size: int = offset
-        self.n_weights: int = sum(prod(shape) for shape in weights.values())
+        n_weights = sum(prod(shape) for shape in weights.values())
+        return cls(MappingProxyType({name: entries[name] for name in names}), offset, n_weights)
 
     def views(self, vector: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
         """Name the parts of a vector laid out like theta, without copying."""
@@ -62,7 +72,7 @@ def elman_layout(
     Where it is learned, h_0 of every sequence comes behind them: initial_state (M,).
     """
     initial_state = {"initial_state": (hidden_size,)} if learn_initial_state else {}
-    return Layout(
+    return Layout.of(
         weights={
             "weight_ih": (hidden_size, n_inputs),
             "weight_hh": (hidden_size, hidden_size),

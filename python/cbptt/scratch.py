@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from math import isqrt, prod
 from typing import Any
 
@@ -44,6 +47,25 @@ class Scratch:
     plan: Plan
     n_threads: int
     arrays: dict[str, NDArray[Any]]
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the memory to one call at a time.
+
+        Raises
+        ------
+        RuntimeError
+            Where another thread is running a batch in it.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                "RNN got scratch that another thread is using; expected one for each thread."
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def check(
         self, network: Network, sequences: Sequences, *, backward: bool, masked: bool = False

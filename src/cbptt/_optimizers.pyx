@@ -1,6 +1,7 @@
 """One pass over theta each: penalty, norm, clipping, and the steps of the optimisers."""
 
 from cython cimport floating
+from libc.float cimport DBL_MIN, FLT_MIN
 from libc.math cimport sqrt
 
 
@@ -82,6 +83,11 @@ cdef void sgd_step(
         theta[i] += mu * velocity[i] - eta * gradient[i] if nesterov else velocity[i]
 
 
+cdef inline double normal(double epsilon, size_t itemsize) noexcept nogil:
+    """epsilon, or the smallest normal number: a smaller one is flushed to 0, and 0 / 0 is NaN"""
+    return max(epsilon, FLT_MIN if itemsize == sizeof(float) else DBL_MIN)
+
+
 cdef void adam_step(
     floating[::1] theta,           # INOUT (P,)
     floating[::1] m,               # INOUT (P,)  first moment
@@ -104,7 +110,7 @@ cdef void adam_step(
         floating b2 = <floating> beta_2, rest_2 = <floating> (1 - beta_2)
         floating eta = <floating> (learning_rate / (1 - beta_1 ** step))
         floating root = <floating> (1 / sqrt(1 - beta_2 ** step))
-        floating eps = <floating> epsilon
+        floating eps = <floating> normal(epsilon, sizeof(floating))
         floating g
     for i in range(theta.shape[0]):
         g = gradient[i]
@@ -145,7 +151,8 @@ cdef void rmsprop_step(
     cdef:
         Py_ssize_t i
         floating r = <floating> rho, rest = <floating> (1 - rho)
-        floating eta = <floating> learning_rate, eps = <floating> epsilon
+        floating eta = <floating> learning_rate
+        floating eps = <floating> normal(epsilon, sizeof(floating))
         floating g
     for i in range(theta.shape[0]):
         g = gradient[i]
@@ -167,7 +174,8 @@ cdef void adagrad_step(
     """
     cdef:
         Py_ssize_t i
-        floating eta = <floating> learning_rate, eps = <floating> epsilon
+        floating eta = <floating> learning_rate
+        floating eps = <floating> normal(epsilon, sizeof(floating))
         floating g
     for i in range(theta.shape[0]):
         g = gradient[i]

@@ -573,3 +573,30 @@ def test_denormal_weights_do_not_stop_training(dtype):
     assert model.n_iter_ == 3
     assert np.isfinite(model.loss_curve_).all()
     assert np.abs(model.network_.theta).max() > 1e-4
+
+
+# ---- memory of any alignment ---------------------------------------------------------------------
+
+
+def misaligned(array):
+    """The same numbers, one byte off the beginning of a number."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    moved = memory[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    return moved
+
+
+@DTYPES
+def test_states_and_inputs_may_lie_anywhere_in_memory(dtype):
+    model, X, _ = fitted(dtype=dtype)
+    x, state = np.ascontiguousarray(X[:, 0]), np.full((12, 4), 0.5, dtype)
+    for found, expected in zip(
+        model.step(misaligned(x), misaligned(state)), model.step(x, state), strict=True
+    ):
+        assert_array_equal(found, expected)
+    assert_array_equal(model.predict_proba(misaligned(X)), model.predict_proba(X))
+    net = make_net(dtype)
+    h0 = np.full((3, M), 0.5, dtype)
+    assert net.loss(X[:3], [[0] * 5] * 3, h0=misaligned(h0)) == net.loss(
+        X[:3], [[0] * 5] * 3, h0=h0
+    )

@@ -749,7 +749,7 @@ class RNN:
         if given.shape != shape:
             raise ValueError(f"RNN got h0 of shape {given.shape}; {expected}.")
         with np.errstate(over="ignore"):
-            states = np.ascontiguousarray(given, self.dtype)
+            states = np.require(given, self.dtype, ["C", "A"])
         if not np.isfinite(states).all():
             raise ValueError("RNN got NaN or infinity in h0; expected finite values.")
         return sequences, states

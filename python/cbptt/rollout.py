@@ -53,9 +53,9 @@ def continue_series(
     series = np.empty((n, P + H, K), dtype)
     series[:, :P] = past
     states = np.array(states, dtype, order="C")
-    known = np.ascontiguousarray(known, dtype)
-    noise = np.empty((0, 0, 0), dtype) if noise is None else np.ascontiguousarray(noise, dtype)
-    lags = np.ascontiguousarray(lags, np.intp)
+    known = np.require(known, dtype, ["C", "A"])
+    noise = np.empty((0, 0, 0), dtype) if noise is None else np.require(noise, dtype, ["C", "A"])
+    lags = np.require(lags, np.intp, ["C", "A"])
     packed, scratch = _memory(network, n)
     steps = max(1, ROWS_PER_CALL // n)
     for first in range(0, H, steps):
@@ -101,7 +101,7 @@ def draw_symbols(
     dtype, n = network.dtype, len(inputs)
     symbols = np.empty((n, n_steps), np.intp)
     inputs, states = (np.array(given, dtype, order="C") for given in (inputs, states))
-    encoding = np.ascontiguousarray(encoding, dtype)
+    encoding = np.require(encoding, dtype, ["C", "A"])
     uniforms = rng.random((n, n_steps))
     packed, scratch = _memory(network, n)
     steps = max(1, ROWS_PER_CALL // n)

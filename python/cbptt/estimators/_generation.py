@@ -160,7 +160,7 @@ class Generating(Snapshot):
         if codes.shape != (K, D):
             raise ValueError(f"{caller} got encoding of shape {codes.shape}; {expected}.")
         with np.errstate(over="ignore"):
-            codes = np.ascontiguousarray(codes, dtype)
+            codes = np.require(codes, dtype, ["C", "A"])
         odd = ~np.isfinite(codes).all(axis=1)
         if odd.any():
             raise ValueError(

@@ -159,7 +159,7 @@ class Streaming(Snapshot):
         if states.shape[1] != M or (n is not None and len(states) != n):
             raise ValueError(f"{name} got state of shape {states.shape}; {expected}.")
         with np.errstate(over="ignore"):  # what is too large is infinite, and told so
-            states = np.ascontiguousarray(states, network.dtype)
+            states = np.require(states, network.dtype, ["C", "A"])
         if not np.isfinite(states).all():
             raise ValueError(f"{name} got NaN or infinity in state; expected finite values.")
         return states

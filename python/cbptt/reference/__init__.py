@@ -1,0 +1,92 @@
+"""The lecture "Backpropagation Through Time" in NumPy, equation by equation.
+
+This is the program to read with the lecture open, to test faster programs against and to time them
+against. It needs NumPy only.
+
+============= ======================================================================
+`calculus`    the background and the detour; the complex step
+`functions`   activations, their Jacobian matrices, losses
+`network`     the forward pass, and the five derivatives
+============= ======================================================================
+
+Layout
+------
+Arrays are time-major, as the lecture's index t comes first, and a row is one of the lecture's
+column vectors transposed. ``parameters`` maps names to arrays:
+
+============= ============= ================================================
+lecture       shape         name
+============= ============= ================================================
+W0, b0        (M, D), (M,)  ``weight_ih``, ``bias_h``
+W11           (M, M)        ``weight_hh``; row i: what comes into unit i
+W1, b1        (K, M), (K,)  ``weight_ho``, ``bias_o``
+h0(t) = x_t   (T, B, D)     ``x``
+a1(t), h1(t)  (T, B, M)     ``a1``, ``h1``
+a2(t), h2(t)  (T, B, K)     ``a2``, ``h2``; (B, K) unless ``readout="every"``
+h1(0)         (B, M)        ``h0``
+============= ============= ================================================
+
+Mind the one clash of names: the lecture's h0(t) is the input, called ``x`` here, and the argument
+``h0`` is the hidden state before the first step, the lecture's h1(0).
+
+A derivative has the lecture's layout: that of a scalar with respect to a column vector is a row,
+and with respect to a matrix it has the transposed shape ("Matrix and Vector Calculus").
+
+Types
+-----
+Results have NumPy's common type of everything given, so that float32 stays float32 if parameters,
+inputs, targets and weights all have it. Everything also works, unchanged, on complex128: nothing
+takes an absolute value or a conjugate, and comparisons look at real parts. That is what
+`complex_step` needs.
+
+Ragged sequences
+----------------
+There are no masks. The loss of a ragged batch, and each of its derivatives, is the sum over its
+sequences, each with B = 1; or, for ``readout="every"``, that of the batch padded at the end with
+any finite numbers whose steps have weight 0.
+"""
+
+from cbptt.reference.calculus import (
+    complex_step,
+    inner_product_derivative,
+    linear_map_derivative,
+    product_derivative,
+    quadratic_form_derivative,
+    row_times_tensor,
+)
+from cbptt.reference.functions import (
+    ACTIVATIONS,
+    CANONICAL,
+    LOSSES,
+    OUTPUTS,
+    Activation,
+    Loss,
+    one_hot,
+    output_jacobian,
+    row_times_output_jacobian,
+)
+from cbptt.reference.network import READOUTS, Bptt, Forward, bptt, forward, loss
+
+__all__ = [
+    "ACTIVATIONS",
+    "CANONICAL",
+    "LOSSES",
+    "OUTPUTS",
+    "READOUTS",
+    "Activation",
+    "Bptt",
+    "Forward",
+    "Loss",
+    "bptt",
+    "complex_step",
+    "forward",
+    "inner_product_derivative",
+    "linear_map_derivative",
+    "loss",
+    "one_hot",
+    "output_jacobian",
+    "product_derivative",
+    "quadratic_form_derivative",
+    "row_times_output_jacobian",
+    "row_times_tensor",
+]

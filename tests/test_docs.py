@@ -1,4 +1,4 @@
-"""The examples of the docstrings and of the README do what they show."""
+"""The examples of the docstrings and of the README do what they show; what texts cite is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ import pytest
 
 import cbptt
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES += [ROOT / "benchmarks" / "README.md"]
+CORE = ROOT / "src" / "cbptt"
+REFERENCE = ROOT / "python" / "cbptt" / "reference"
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 MODULES = [
@@ -126,3 +131,102 @@ def test_blocks_share_their_names_and_are_compared() -> None:
         run_blocks(text.replace("\n2\n", "\n3\n"), "some.md")
     with pytest.raises(NameError):
         run_blocks(text.replace("a = 1", "c = 1").replace(">>> ", ""), "some.md")
+
+
+# ---- where each equation stands ----------------------------------------------------------------
+
+
+def source_of(path: Path, function: str) -> str | None:
+    """The source of a function or class of the outermost level; None if there is none."""
+    begin = rf"^(?:cdef|cpdef|def|class)\b[^(:\n]*\b{function}\b"
+    body = r".*\n(?:(?:[ \t)].*)?\n)*"  # indented lines, empty ones, the end of the signature
+    found = re.search(begin + body, path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found and found.group()
+
+
+def stands_in(text: str, source: str) -> bool:
+    """Whether the text is in the source, and not only as a part of longer words."""
+    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", source) is not None
+
+
+def wrong_citations(equation: str, compiled: str, in_numpy: str) -> list[str]:
+    """What a row of the table cites that is not there."""
+    for cell in (compiled, in_numpy):
+        assert re.fullmatch(r"`[^`]+`([ ,]+`[^`]+`)+", cell), f"{equation}: cannot read {cell}"
+    file, function, *texts = re.findall("`(.*?)`", compiled)
+    numpy_function, *numpy_texts = re.findall("`(.*?)`", in_numpy)
+    assert texts
+    assert numpy_texts
+    modules = [source_of(path, numpy_function) for path in sorted(REFERENCE.glob("*.py"))]
+    wrong = []
+    for name, source, cited in (
+        (function, source_of(CORE / file, function), texts),
+        (numpy_function, next(filter(None, modules), None), numpy_texts),
+    ):
+        if source is None:
+            wrong.append(name)
+        else:
+            wrong += [f"{name}: {text}" for text in cited if not stands_in(text, source)]
+    return wrong
+
+
+def equations() -> list[list[str]]:
+    """The rows of the README's table "Where each equation stands", without its head."""
+    table = README.read_text(encoding="utf-8").partition("<!-- where -->")[2]
+    lines = table.partition("<!-- /where -->")[0].strip().split("\n")
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_each_equation_stands_where_the_readme_says() -> None:
+    rows = equations()
+    assert {f"derivative number {i}" for i in range(1, 6)} <= {row[0].split(",")[0] for row in rows}
+    assert {row[0]: wrong for row in rows if (wrong := wrong_citations(*row))} == {}
+
+
+def test_a_text_that_stands_elsewhere_or_in_a_longer_word_is_a_wrong_citation() -> None:
+    numpy_cell = "`forward` `h2(t) = f(a2(t))`"
+    for cell, wrong in {
+        "`_gradients.pyx` `add_hidden_derivatives` `dL/dW0`, `dL/dW11`": [],
+        "`_gradients.pyx` `add_hidden_derivatives` `dL/dW1`": ["add_hidden_derivatives: dL/dW1"],
+        "`_gradients.pyx` `add_output_derivatives` `dL/dW0`": ["add_output_derivatives: dL/dW0"],
+        "`_gradients.pyx` `add_derivatives` `dL/dW0`": ["add_derivatives"],
+    }.items():
+        assert wrong_citations("", cell, numpy_cell) == wrong
+    compiled = "`_losses.pyx` `output` `h2 = f(a2)`"
+    assert wrong_citations("", compiled, "`loss` `h2(t) = f(a2(t))`") == ["loss: h2(t) = f(a2(t))"]
+
+
+# ---- files, functions and headings that a page names ---------------------------------------------
+
+ROOMS = [ROOT, CORE, CORE / "kernels", ROOT / "python" / "cbptt", ROOT / "python/cbptt/estimators"]
+ROOMS += [ROOT / name for name in ("tests", "examples", "benchmarks", "benchmarks/studies")]
+FILE = re.compile(r"[\w*/-]+\.(?:py|pyx|pxd|c|h|md|txt|toml|svg)")
+FUNCTION = re.compile(r"(_[a-z]+)\.(\w+)")
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_is_there(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    absent = []
+    for name in re.findall(r"`([^`\n]+)`", text):
+        if FILE.fullmatch(name):
+            found = any(True for room in ROOMS for _ in room.glob(name))
+        elif match := FUNCTION.fullmatch(name):
+            path = CORE / f"{match[1]}.pyx"
+            found = not path.exists() or source_of(path, match[2]) is not None
+        else:
+            continue
+        absent += [name] * (not found)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        if "://" not in link and not (
+            target.exists() and (not anchor or anchor in anchors(target))
+        ):
+            absent.append(link)
+    assert absent == []

@@ -609,6 +609,204 @@ def test_the_derivative_of_a_quadratic_form_is_the_row_of_the_lecture() -> None:
     )
 
 
+X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "expected"),
+    [
+        # scalar by vector, y = x1 x2 x3: a row
+        (lambda x: x[0] * x[1] * x[2], [2.0, 3.0, 5.0], [[15.0, 10.0, 6.0]]),
+        # vector by scalar: a column
+        (lambda x: np.stack([x, x**2, x**3]), 2.0, [[1.0], [4.0], [12.0]]),
+        # vector by vector, y1 = x1 x2 and y2 = x2 x3: 2 x 3, dy_i/dx_j in row i, column j
+        (lambda x: x[:2] * x[1:], [2.0, 3.0, 5.0], [[3.0, 2.0, 0.0], [0.0, 5.0, 3.0]]),
+        # scalar by scalar: the 1 x 1 Jacobian
+        (lambda x: x**3, 2.0, [[12.0]]),
+        # scalar by matrix, y = sum_ij x_ij^2 / 2: transposed
+        (lambda x: (x**2).sum() / 2, X, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]),
+        # matrix by scalar: as the matrix lies
+        (lambda x: x**2 * X, 2.0, [[4.0, 8.0, 12.0], [16.0, 20.0, 24.0]]),
+        # vector by matrix, y = Wx: the tensor of the detour
+        (lambda w: w @ [2.0, 3.0, 5.0], X, [[[2, 0], [3, 0], [5, 0]], [[0, 2], [0, 3], [0, 5]]]),
+    ],
+    ids=["row", "column", "Jacobian", "1 x 1", "transposed", "matrix", "tensor"],
+)
+def test_a_derivative_has_the_layout_of_the_lecture(
+    function: Callable[[Array], Array], argument: Any, expected: Any
+) -> None:
+    actual = reference.derivative(function, argument)
+    assert actual.shape == np.shape(expected)
+    np.testing.assert_allclose(actual, expected, rtol=1e-14)
+    single = reference.derivative(function, np.asarray(argument, np.float32))
+    np.testing.assert_array_equal(single, actual)  # complex128 for any precision
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (lambda x: np.outer(x, x), [1.0, 2.0]),  # matrix by vector
+        (lambda x: 2 * x, X),  # matrix by matrix
+        (lambda x: x.sum(), np.ones((2, 2, 2))),
+        (lambda x: x * np.ones((2, 2, 2)), 1.0),
+    ],
+)
+def test_a_derivative_without_a_layout_in_the_lecture_is_refused(
+    function: Callable[[Array], Array], argument: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"the lecture has a layout only for .* complex_step has"):
+        reference.derivative(function, argument)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_chain_rule_adds_up_the_ways(dtype: type) -> None:
+    # f(u, v) = u sin(v) with u(x) = x^2 and v(x) = e^x
+    x = dtype(0.5)
+    u, v = x * x, np.exp(x)
+    actual = reference.chain_rule((np.sin(v), 2 * x), (u * np.cos(v), np.exp(x)))
+    assert actual.dtype == dtype
+    expected = reference.derivative(lambda x: x**2 * np.sin(np.exp(x)), 0.5)
+    np.testing.assert_allclose(actual, expected[0, 0], rtol=10 * np.finfo(dtype).eps)
+
+
+def test_the_chain_rule_holds_for_vectors() -> None:
+    # f(u, v) with u = Ax and v = Bx
+    rng = np.random.default_rng(0)
+    A, B, x = (rng.normal(size=size) for size in ((3, 2), (4, 2), 2))
+
+    def f(u: Array, v: Array) -> Any:
+        return np.sin(u).sum() * np.exp(v).sum()
+
+    u, v = A @ x, B @ x
+    actual = reference.chain_rule(
+        (reference.derivative(lambda u: f(u, v), u), reference.linear_map_derivative(A)),
+        (reference.derivative(lambda v: f(u, v), v), reference.linear_map_derivative(B)),
+    )
+    expected = reference.derivative(lambda x: f(A @ x, B @ x), x)
+    assert relative_error(actual, expected) < 1e-13
+
+
+def test_the_derivative_in_a_matrix_of_several_places_is_the_sum_over_the_places() -> None:
+    # L = sum_k sin(a_k) e^c_k with a = Wx and c = Wy
+    rng = np.random.default_rng(0)
+    W, x, y = (rng.normal(size=size) for size in ((3, 2), 2, 2))
+    a, c = W @ x, W @ y
+    actual = reference.chain_rule(
+        (np.cos(a) * np.exp(c), reference.product_derivative(x, 3)),
+        (np.sin(a) * np.exp(c), reference.product_derivative(y, 3)),
+    )
+    expected = reference.derivative(lambda W: np.sum(np.sin(W @ x) * np.exp(W @ y)), W)
+    assert relative_error(actual, expected) < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("ways", "message"),
+    [
+        ([], "got no way"),
+        ([([1.0, 2.0], [[1.0, 2.0, 3.0]])], r"ways\[0\] with the shapes \(2,\) and \(1, 3\)"),
+        ([(1.0, 2.0), (3.0, [1.0])], r"ways\[1\] with the shapes \(\) and \(1,\)"),
+        ([([1.0], [[1.0, 2.0]]), ([[1.0]], [[1.0, 2.0]])], r"ways\[1\] with a product of shape"),
+    ],
+)
+def test_the_chain_rule_refuses_ways_that_do_not_fit(ways: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        reference.chain_rule(*ways)
+
+
+@pytest.mark.parametrize("name", reference.ACTIVATIONS)
+def test_in_one_dimension_the_slope_is_the_1_x_1_jacobian(name: str) -> None:
+    x = 0.3
+    slope = {
+        "tanh": 1 / math.cosh(x) ** 2,
+        "relu": 1.0,
+        "logistic": 1 / (2 + math.exp(x) + math.exp(-x)),
+        "identity": 1.0,
+    }[name]
+    f = reference.ACTIVATIONS[name].function
+    for jacobian in (
+        reference.derivative(f, x),
+        reference.derivative(f, [x]),
+        reference.output_jacobian(f(np.array([x])), name),
+    ):
+        np.testing.assert_allclose(jacobian, [[slope]], rtol=1e-14)
+
+
+# --- biases
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_derivative_in_a_bias_is_the_identity(dtype: type) -> None:
+    x, W, b = np.array([1.0, -2.0, 0.5]), np.arange(6.0).reshape(2, 3), np.array([3.0, 4.0])
+    identity = reference.bias_derivative(2, dtype)
+    assert identity.dtype == dtype
+    np.testing.assert_array_equal(identity, [[1, 0], [0, 1]])
+    np.testing.assert_allclose(identity, reference.derivative(lambda b: W @ x + b, b))
+
+
+def test_in_a_feed_forward_network_a_bias_derivative_is_the_sum_of_deltas() -> None:
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))  # five samples
+    W0, b0, W1, b1 = (rng.normal(size=size) for size in ((3, 2), 3, (2, 3), 2))
+
+    def loss(b0: Array, b1: Array) -> Any:
+        h1 = np.tanh(x @ W0.T + b0)
+        return ((h1 @ W1.T + b1 - target) ** 2).sum() / 2
+
+    h1 = np.tanh(x @ W0.T + b0)
+    da2 = h1 @ W1.T + b1 - target
+    da1 = (da2 @ W1) * (1 - h1**2)
+    for deltas, of_bias, b in (
+        (da1, lambda b0: loss(b0, b1), b0),
+        (da2, lambda b1: loss(b0, b1), b1),
+    ):
+        actual = reference.sum_of_deltas(deltas)
+        assert relative_error(actual, reference.derivative(of_bias, b)) < 1e-13
+
+
+def test_in_a_convolutional_network_a_bias_derivative_is_the_sum_of_deltas() -> None:
+    rng = np.random.default_rng(0)
+    images, target = rng.normal(size=(2, 5, 6)), rng.normal(size=(2, 3))
+    patches = np.lib.stride_tricks.sliding_window_view(images, (3, 2), axis=(1, 2))
+    kernels, b0 = rng.normal(size=(4, 3, 2)), rng.normal(size=4)
+    W1, b1 = rng.normal(size=(3, 4)), rng.normal(size=3)
+
+    def hidden(b0: Array) -> Array:  # (images, rows, columns, 4 maps)
+        return np.tanh(np.einsum("nrcij,kij->nrck", patches, kernels) + b0)
+
+    def loss(b0: Array, b1: Array) -> Any:
+        pooled = hidden(b0).mean(axis=(1, 2))
+        return ((pooled @ W1.T + b1 - target) ** 2).sum() / 2
+
+    h1 = hidden(b0)
+    assert h1.shape == (2, 3, 5, 4)  # b0 is added at 15 positions of each image
+    da2 = h1.mean(axis=(1, 2)) @ W1.T + b1 - target
+    da1 = (da2 @ W1)[:, np.newaxis, np.newaxis] / 15 * (1 - h1**2)
+    for deltas, of_bias, b in (
+        (da1, lambda b0: loss(b0, b1), b0),
+        (da2, lambda b1: loss(b0, b1), b1),
+    ):
+        actual = reference.sum_of_deltas(deltas)
+        assert relative_error(actual, reference.derivative(of_bias, b)) < 1e-13
+
+
+def test_in_a_recurrent_network_a_bias_derivative_is_the_sum_of_deltas() -> None:
+    problem = make_problem(4, 3)
+    result = problem.bptt()
+    for deltas, name in ((result.da1, "bias_h"), (result.da2, "bias_o")):
+        actual = reference.sum_of_deltas(deltas)
+        assert relative_error(actual[0], problem.complex_step(name)) < 1e-13
+
+
+def test_a_sum_of_deltas_keeps_float32_and_needs_an_axis() -> None:
+    deltas = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    total = reference.sum_of_deltas(deltas)
+    assert total.dtype == np.float32
+    np.testing.assert_array_equal(total, [[30, 36]])
+    np.testing.assert_array_equal(reference.sum_of_deltas([2.0, 3.0]), [[2.0, 3.0]])
+    with pytest.raises(ValueError, match=r"deltas must be a \(\.\.\., K\) array"):
+        reference.sum_of_deltas(2.0)
+
+
 def test_the_complex_step_is_exact_where_a_difference_is_not() -> None:
     x = np.array([[0.1, 1.5, -2.0]])
     exact = np.exp(x) * (np.sin(x) + np.cos(x))
@@ -616,6 +814,15 @@ def test_the_complex_step_is_exact_where_a_difference_is_not() -> None:
     np.testing.assert_allclose(actual, exact, rtol=1e-15)
     difference = ((np.exp(x + 1e-8) * np.sin(x + 1e-8)) - np.exp(x) * np.sin(x)) / 1e-8
     assert np.abs(difference / exact - 1).max() > 1e-10
+
+
+def test_the_complex_step_of_an_array_has_the_axes_of_the_value_first() -> None:
+    x, W = np.array([1.0, 2.0, 3.0]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    np.testing.assert_array_equal(reference.complex_step(lambda x: W @ x, x), W)
+    slopes = reference.complex_step(lambda W: W @ x, W)
+    assert slopes.shape == (2, 2, 3)
+    np.testing.assert_array_equal(slopes[0], [x, 0 * x])
+    np.testing.assert_array_equal(slopes[1], [0 * x, x])
 
 
 def test_the_complex_step_refuses_a_function_that_drops_the_imaginary_part() -> None:

@@ -4,7 +4,7 @@ This is the program to read with the lecture open, to test faster programs again
 against. It needs NumPy only.
 
 ============= ======================================================================
-`calculus`    the background and the detour; the complex step
+`calculus`    the background, the detour, the note about biases; the complex step
 `functions`   activations, their Jacobian matrices, losses
 `network`     the forward pass, and the five derivatives
 ============= ======================================================================
@@ -47,12 +47,16 @@ any finite numbers whose steps have weight 0.
 """
 
 from cbptt.reference.calculus import (
+    bias_derivative,
+    chain_rule,
     complex_step,
+    derivative,
     inner_product_derivative,
     linear_map_derivative,
     product_derivative,
     quadratic_form_derivative,
     row_times_tensor,
+    sum_of_deltas,
 )
 from cbptt.reference.functions import (
     ACTIVATIONS,
@@ -77,8 +81,11 @@ __all__ = [
     "Bptt",
     "Forward",
     "Loss",
+    "bias_derivative",
     "bptt",
+    "chain_rule",
     "complex_step",
+    "derivative",
     "forward",
     "inner_product_derivative",
     "linear_map_derivative",
@@ -89,4 +96,5 @@ __all__ = [
     "quadratic_form_derivative",
     "row_times_output_jacobian",
     "row_times_tensor",
+    "sum_of_deltas",
 ]

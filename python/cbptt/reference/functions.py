@@ -69,7 +69,8 @@ def output_jacobian(y: npt.ArrayLike, name: str) -> Array:
     -------
     jacobian : (..., K, K) array
         Row i, column j holds the derivative of h2_i with respect to a2_j: "diagonal for scalar
-        activation functions, dense for vector activation functions (softmax)".
+        activation functions, dense for vector activation functions (softmax)". For K = 1 it is
+        the 1 x 1 Jacobian matrix, the dy/dx of a function of one number.
 
     Raises
     ------

@@ -209,6 +209,21 @@ def test_deltas_are_derivatives_with_respect_to_what_they_are_named_after() -> N
             assert relative_error(delta[t], expected) < 1e-12
 
 
+def test_a_hidden_state_affects_the_loss_through_its_output_and_through_the_next_step() -> None:
+    problem = make_problem(4, 3)
+    W1, W11 = problem.arrays["weight_ho"], problem.arrays["weight_hh"]
+    result = problem.bptt()
+    for t in range(4):
+        ways = [(result.da2[t], W1)]
+        if t < 3:
+            ways.append((result.da1[t + 1], W11))
+        assert relative_error(result.dh1[t], reference.chain_rule(*ways)) < 1e-14
+        for b in range(3):
+            jacobian = reference.output_jacobian(result.forward.h1[t, b], "tanh")
+            da1 = reference.chain_rule((result.dh1[t, b], jacobian))
+            assert relative_error(result.da1[t, b], da1) < 1e-14
+
+
 def test_second_derivatives_by_the_complex_step_are_symmetric() -> None:
     # bptt itself runs on complex parameters, and d2L/da db = d2L/db da
     problem = make_problem(3, 2, output_activation="tanh", loss="squared_error")
@@ -448,6 +463,144 @@ def test_relu_has_slope_zero_at_zero_and_keeps_nan() -> None:
     np.testing.assert_array_equal(f(a), a)
     assert derivative(f(a))[0] == 0
     assert reference.complex_step(lambda z: f(z)[0], a[:1]) == 0
+
+
+# --- the network unfolded in time
+
+FIVE = {
+    "W1": "weight_ho",
+    "b1": "bias_o",
+    "W11": "weight_hh",
+    "W0": "weight_ih",
+    "b0": "bias_h",
+}
+
+
+def unfolded(problem: Problem) -> tuple[dict[str, Array], Callable[..., Any]]:
+    """The copies of all steps, and the loss as a function of some of them."""
+    arrays = dict(problem.arrays)
+    x, h0 = arrays.pop("X"), arrays.pop("h0")
+    copies = reference.unfold(arrays, len(x))
+
+    def loss(**changed: Array) -> Any:
+        return reference.unfolded_loss(
+            copies | changed, x, problem.target, problem.weight, h0, **problem.choices
+        )
+
+    return copies, loss
+
+
+@SIZES
+@pytest.mark.parametrize(("symbol", "name"), FIVE.items())
+def test_a_parameter_affects_the_loss_through_each_step_alone_and_the_steps_add_up(
+    symbol: str, name: str, T: int, B: int
+) -> None:
+    problem = make_problem(T, B)
+    copies, loss = unfolded(problem)
+    each = reference.complex_step(lambda copy: loss(**{name: copy}), copies[name])
+    each = each.mT if each.ndim == 3 else each[:, np.newaxis]  # the lecture's layout
+    result = problem.bptt()
+    assert relative_error(result.terms[symbol], each) < 1e-12
+    assert relative_error(each.sum(axis=0), np.atleast_2d(problem.complex_step(name).T)) < 1e-12
+    assert relative_error(each.sum(axis=0), getattr(result, symbol)) < 1e-12
+
+
+def test_a_term_is_the_delta_of_its_step_times_the_tensor_of_its_step() -> None:
+    problem = make_problem(4, 1)
+    problem.weight = None
+    result, start = problem.bptt(), problem.arrays["h0"]
+    h1, da1, da2 = result.forward.h1[:, 0], result.da1[:, 0], result.da2[:, 0]
+    h1_before, x = [start[0], *h1[:-1]], problem.arrays["X"][:, 0]
+    times, tensor = reference.row_times_tensor, reference.product_derivative
+    for t in range(4):
+        for symbol, expected in {
+            "W1": times(da2[t], tensor(h1[t], K)),
+            "b1": da2[t : t + 1] @ reference.bias_derivative(K),
+            "W11": times(da1[t], tensor(h1_before[t], M)),
+            "W0": times(da1[t], tensor(x[t], M)),
+            "b0": da1[t : t + 1] @ reference.bias_derivative(M),
+        }.items():
+            np.testing.assert_allclose(result.terms[symbol][t], expected, rtol=1e-14)
+
+
+@READOUTS
+def test_the_terms_add_up_to_the_derivatives_in_float32_and_float64(readout: str) -> None:
+    problem = make_problem(4, 3, readout=readout)
+    assert problem.weight is not None
+    single = replace(
+        problem,
+        arrays={name: array.astype(np.float32) for name, array in problem.arrays.items()},
+        target=problem.target.astype(np.float32),
+        weight=problem.weight.astype(np.float32),
+    )
+    for dtype, result in ((np.float64, problem.bptt()), (np.float32, single.bptt())):
+        for symbol, terms in result.terms.items():
+            derivative = getattr(result, symbol)
+            once = readout != "every" and symbol in ("W1", "b1")
+            assert terms.shape == (1 if once else 4, *derivative.shape)
+            assert terms.dtype == dtype
+            assert relative_error(terms.sum(axis=0), derivative) < 10 * np.finfo(dtype).eps
+
+
+@LOSS_AND_OUTPUT
+def test_the_loss_of_the_unfolded_network_is_the_loss_where_all_copies_are_equal(
+    loss: str, output: str
+) -> None:
+    problem = make_problem(4, 3, loss=loss, output_activation=output, activation="logistic")
+    assert unfolded(problem)[1]() == pytest.approx(problem.loss(), rel=1e-14)
+    for name, array in problem.arrays.items():
+        problem.arrays[name] = array.astype(np.float32)
+    problem.target, problem.weight = problem.target.astype(np.float32), None
+    copies, unfolded_loss = unfolded(problem)
+    assert {copy.dtype for copy in copies.values()} == {np.dtype(np.float32)}
+    assert unfolded_loss().dtype == np.float32
+    assert unfolded_loss() == pytest.approx(problem.loss(), rel=1e-6)
+
+
+def test_a_copy_affects_the_outputs_of_its_own_step_or_of_no_earlier_one() -> None:
+    # the influence diagram: W1 through a2(t) alone, W0 and W11 through a1(t) and all that follows
+    problem = make_problem(4, 1)
+    own, from_then_on = np.eye(4, dtype=bool), np.triu(np.ones((4, 4), bool))
+    for name, expected in {
+        "weight_ho": own,
+        "bias_o": own,
+        "weight_hh": from_then_on,
+        "weight_ih": from_then_on,
+        "bias_h": from_then_on,
+    }.items():
+        for step in range(4):
+            problem.weight = np.eye(4)[step][:, np.newaxis]  # the loss of this step alone
+            copies, loss = unfolded(problem)
+            each = reference.complex_step(lambda c: loss(**{name: c}), copies[name])  # noqa: B023
+            affected = np.any(each.reshape(4, -1) != 0, axis=1)
+            np.testing.assert_array_equal(affected, expected[:, step])
+
+
+def test_copies_may_be_changed_one_by_one() -> None:
+    parameter = np.ones(2)
+    copies = reference.unfold({"bias_o": parameter}, 3)
+    copies["bias_o"][1] = 5
+    np.testing.assert_array_equal(copies["bias_o"], [[1, 1], [5, 5], [1, 1]])
+    np.testing.assert_array_equal(parameter, [1, 1])
+
+
+def test_copies_of_other_steps_than_the_inputs_are_an_error() -> None:
+    problem = make_problem(4, 2)
+    _, loss = unfolded(problem)
+    copies = reference.unfold({name: problem.arrays[name] for name in FIVE.values()}, 3)
+    with pytest.raises(ValueError, match=r"bias_o has shape \(3, 2\) and x has shape \(4, 2, 2\)"):
+        loss(bias_o=copies["bias_o"])
+    with pytest.raises(ValueError, match=r"bias_o has shape \(\) and x"):
+        loss(bias_o=np.array(1.0))
+    del copies["bias_o"]
+    x = problem.arrays["X"]
+    with pytest.raises(ValueError, match="parameters lack bias_o"):
+        reference.unfolded_loss(copies, x[:3], problem.target[:3])
+    with pytest.raises(ValueError, match=r"x has shape \(0, 2, 2\)"):
+        reference.unfolded_loss(copies, x[:0], problem.target[:0])
+    copies = reference.unfold({name: problem.arrays[name] for name in FIVE.values()}, 3)
+    with pytest.raises(ValueError, match=r"target has shape \(4, 2, 2\)"):
+        reference.unfolded_loss(copies, x[:3], problem.target)
 
 
 # --- weights, batches and padding

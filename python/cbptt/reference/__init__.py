@@ -7,6 +7,7 @@ against. It needs NumPy only.
 `calculus`    the background, the detour, the note about biases; the complex step
 `functions`   activations, their Jacobian matrices, losses
 `network`     the forward pass, and the five derivatives
+`unfolded`    the network unfolded in time: each step with parameters of its own
 ============= ======================================================================
 
 Layout
@@ -70,6 +71,7 @@ from cbptt.reference.functions import (
     row_times_output_jacobian,
 )
 from cbptt.reference.network import READOUTS, Bptt, Forward, bptt, forward, loss
+from cbptt.reference.unfolded import unfold, unfolded_loss
 
 __all__ = [
     "ACTIVATIONS",
@@ -97,4 +99,6 @@ __all__ = [
     "row_times_output_jacobian",
     "row_times_tensor",
     "sum_of_deltas",
+    "unfold",
+    "unfolded_loss",
 ]

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from cbptt.reference.calculus import sum_of_deltas
 from cbptt.reference.functions import (
     ACTIVATIONS,
     OUTPUTS,
@@ -28,6 +29,7 @@ Array: TypeAlias = npt.NDArray[Any]
 Scalar: TypeAlias = Any  # a NumPy scalar: real, or complex under the complex step
 
 READOUTS = ("every", "last", "mean", "max")
+PARAMETERS = ("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o")
 
 
 # ----------------------------------------------------------- BPTT: the network forward
@@ -39,6 +41,8 @@ class Forward:
 
     Attributes
     ----------
+    x : (T, B, D) array
+        Inputs, the lecture's h0(t).
     h0 : (B, M) array
         Hidden state before the first step, h1(0).
     a1, h1 : (T, B, M) arrays
@@ -47,6 +51,7 @@ class Forward:
         Output pre-activations and outputs.
     """
 
+    x: Array
     h0: Array
     a1: Array
     h1: Array
@@ -94,9 +99,7 @@ def forward(
     one_of(ACTIVATIONS, activation, "activation")
     one_of(OUTPUTS, output_activation, "output_activation")
     one_of(READOUTS, readout, "readout")
-    x = np.asarray(x)
-    if x.ndim != 3 or x.shape[0] == 0:
-        raise ValueError(f"x has shape {x.shape}, but must be (T, B, D) with T >= 1 steps.")
+    x = checked_inputs(x)
     W0, W11, b0, W1, b1 = _arrays(parameters)
     (T, B, D), M = x.shape, len(W11)
     if W0.shape[1] != D:
@@ -123,7 +126,7 @@ def forward(
     h1_read = _read(h1, readout)
     a2 = (_rows(h1_read) @ W1.T + b1).reshape(*h1_read.shape[:-1], len(b1))
     h2 = OUTPUTS[output_activation](a2)
-    return Forward(h0=h0, a1=a1, h1=h1, a2=a2, h2=h2)
+    return Forward(x=x.astype(dtype), h0=h0, a1=a1, h1=h1, a2=a2, h2=h2)
 
 
 def loss(
@@ -234,6 +237,33 @@ class Bptt:
         return (_rows(self.da1) @ self.weight_ih).reshape(*self.da1.shape[:-1], D)
 
     @property
+    def terms(self) -> dict[str, Array]:
+        """The terms of the five sums over t, in the lecture's layout.
+
+        Term t is the way through a2(t) alone, or a1(t) alone: the derivative with respect to the
+        copy of the matrix, or the bias, that step t has in the network unfolded in time
+        (`unfolded_loss`).
+
+        Returns
+        -------
+        terms : dict of str to array
+            ``"W1"`` (T, M, K), ``"b1"`` (T, 1, K), ``"W11"`` (T, M, M), ``"W0"`` (T, D, M) and
+            ``"b0"`` (T, 1, M), each summed over the batch; ``"W1"`` and ``"b1"`` have one term
+            unless ``readout="every"``. Their sums over the first axis are the derivatives.
+        """
+        x, h0, h1 = self.forward.x, self.forward.h0, self.forward.h1
+        h1_before = np.concatenate([h0[np.newaxis], h1[:-1]])
+        every = self.da2.ndim == 3
+        # a column times a row, summed over the batch:                      (M x K) = (M x 1)(1 x K)
+        return {
+            "W1": h1.mT @ self.da2 if every else self.W1[np.newaxis],
+            "b1": self.da2.sum(axis=-2, keepdims=True) if every else self.b1[np.newaxis],
+            "W11": h1_before.mT @ self.da1,
+            "W0": x.mT @ self.da1,
+            "b0": self.da1.sum(axis=-2, keepdims=True),
+        }
+
+    @property
     def gradients(self) -> dict[str, Array]:
         """Gradients by the parameters' names, in their shapes; ``"h0"`` and ``"X"`` besides.
 
@@ -297,8 +327,7 @@ def bptt(
         output_activation=output_activation,
         readout=readout,
     )
-    x = np.asarray(x)
-    h0, h1, a2, h2 = outcome.h0, outcome.h1, outcome.a2, outcome.h2
+    x, h0, h1, a2, h2 = outcome.x, outcome.h0, outcome.h1, outcome.a2, outcome.h2
     target, weight = target_and_weight(h2, target, weight)
     W0, W11, _, W1, _ = _arrays(parameters)
     T = len(h1)
@@ -347,7 +376,7 @@ def bptt(
         W1=_rows(h1_read).T @ _rows(da2),
         # BPTT, Derivative number 2
         # nabla_{b1} L = sum_{t=T}^1 nabla_{a2(t)} L                        (1 x K)
-        b1=_rows(da2).sum(axis=0, keepdims=True),
+        b1=sum_of_deltas(da2),
         # BPTT, Derivative number 3
         # nabla_{W11} L = sum_{t=T}^1 h1(t-1) nabla_{a1(t)} L               (M x M) = (M x 1)(1 x M)
         W11=_rows(h1[:-1]).T @ _rows(da1[1:]) + h0.T @ da1[0],
@@ -356,7 +385,7 @@ def bptt(
         W0=_rows(x).T @ _rows(da1),
         # BPTT, Derivative number 5
         # nabla_{b0} L = sum_{t=T}^1 nabla_{a1(t)} L                        (1 x M)
-        b0=_rows(da1).sum(axis=0, keepdims=True),
+        b0=sum_of_deltas(da1),
         # h1(0) affects the loss through a1(1) alone
         # nabla_{h1(0)} L = nabla_{a1(1)} L W11                             (1 x M) = (1 x M)(M x M)
         h0=da1[0] @ W11,
@@ -388,17 +417,26 @@ def _rows(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
+def checked_inputs(x: npt.ArrayLike) -> Array:
+    """The inputs as an array, with its number of axes checked."""
+    x = np.asarray(x)
+    if x.ndim != 3 or x.shape[0] == 0:
+        raise ValueError(f"x has shape {x.shape}, but must be (T, B, D) with T >= 1 steps.")
+    return x
+
+
 def _arrays(parameters: Mapping[str, npt.ArrayLike]) -> tuple[Array, Array, Array, Array, Array]:
     """W0, W11, b0, W1, b1, with their shapes checked."""
-    names = ("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o")
-    missing = [name for name in names if name not in parameters]
+    missing = [name for name in PARAMETERS if name not in parameters]
     if missing:
-        raise ValueError(f"parameters lack {', '.join(missing)}; all of {', '.join(names)} needed.")
-    W0, W11, b0, W1, b1 = (np.asarray(parameters[name]) for name in names)
+        raise ValueError(
+            f"parameters lack {', '.join(missing)}; all of {', '.join(PARAMETERS)} needed."
+        )
+    W0, W11, b0, W1, b1 = (np.asarray(parameters[name]) for name in PARAMETERS)
     shapes = tuple(array.shape for array in (W0, W11, b0, W1, b1))
     M, D, K = b0.size, W0.shape[-1] if W0.ndim else 0, b1.size
     expected = ((M, D), (M, M), (M,), (K, M), (K,))
-    for name, shape, wanted in zip(names, shapes, expected, strict=True):
+    for name, shape, wanted in zip(PARAMETERS, shapes, expected, strict=True):
         if shape != wanted:
             raise ValueError(
                 f"{name} has shape {shape}, but with {M} hidden units (bias_h) and {K} outputs "

@@ -736,6 +736,22 @@ def test_the_derivative_in_a_matrix_is_a_column_times_a_row() -> None:
     np.testing.assert_allclose(through_the_tensor, expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_statements_of_the_background_and_the_detour_keep_the_precision(dtype: type) -> None:
+    x, A = np.ones(3, dtype), np.ones((3, 3), dtype)
+    tensor = reference.product_derivative(x, K=2)
+    for derivative in (
+        reference.inner_product_derivative(x),
+        reference.linear_map_derivative(A),
+        reference.quadratic_form_derivative(x, A),
+        tensor,
+        reference.row_times_tensor(x[:2], tensor),
+        reference.output_jacobian(x, "softmax"),
+        reference.output_jacobian(x, "tanh"),
+    ):
+        assert derivative.dtype == dtype
+
+
 def test_the_derivative_of_an_inner_product_is_the_other_vector_as_a_row() -> None:
     x, y = np.array([1.0, -2.0, 0.5]), np.array([3.0, 4.0, -1.0])
     derivative = reference.inner_product_derivative(y)

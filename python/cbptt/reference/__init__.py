@@ -1,7 +1,7 @@
 """The lecture "Backpropagation Through Time" in NumPy, equation by equation.
 
 This is the program to read with the lecture open, to test faster programs against and to time them
-against; docs/lecture.md walks through both, slide by slide. It needs NumPy only.
+against. It needs NumPy only. docs/lecture.md walks through it, slide by slide.
 
 ============= ======================================================================
 `calculus`    the background, the detour, the note about biases; the complex step

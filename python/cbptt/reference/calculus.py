@@ -1,7 +1,7 @@
-"""The lecture's background, "Matrix and Vector Calculus", and its detour, "nabla_W L(Wx)".
+"""The lecture's background, its detour "nabla_W L(Wx)", and its "Note about biases".
 
-Every function here is a statement of the lecture. `derivative` is its conventions in one function:
-it differentiates without the chain rule, by `complex_step`, and so checks every other statement.
+Each function is a statement of the lecture. `derivative` is the conventions of "Matrix and Vector
+Calculus": it differentiates by `complex_step`, without the chain rule, and so checks the others.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def derivative(function: Callable[[Array], Any], argument: npt.ArrayLike) -> Arr
     Parameters
     ----------
     function : callable
-        Takes a complex array of the shape of `argument` and returns y. What `complex_step` says of
-        its function holds.
+        Takes a complex array of the shape of `argument` and returns y. It must be analytic, as for
+        `complex_step`.
     argument : (...) array of real numbers
         x, where to take the derivative: a scalar, a (d,) vector or an (m, n) matrix.
 
@@ -149,9 +149,9 @@ def derivative(function: Callable[[Array], Any], argument: npt.ArrayLike) -> Arr
     if x_axes == 0 and y_axes == 2:
         return slopes
     raise ValueError(
-        f"function returned an array of {y_axes} axes for an argument of {x_axes}, but the lecture "
-        "has a layout only for scalars, vectors and matrices by a scalar, scalars and vectors by a "
-        "vector, and scalars and vectors by a matrix; complex_step has one for all."
+        f"function returned a value of {y_axes} axes for an argument of {x_axes}, but the lecture "
+        "has layouts only for a scalar, vector or matrix by a scalar, and for a scalar or vector "
+        "by a vector or matrix; use complex_step for others."
     )
 
 
@@ -248,7 +248,7 @@ def row_times_tensor(v: npt.ArrayLike, tensor: npt.ArrayLike) -> Array:
     return np.tensordot(np.asarray(v), np.asarray(tensor), axes=1)
 
 
-# ----------------------------------------------------------- Biases
+# ----------------------------------------------------------- Note about biases
 
 
 def bias_derivative(K: int, dtype: npt.DTypeLike = np.float64) -> Array:
@@ -263,8 +263,7 @@ def bias_derivative(K: int, dtype: npt.DTypeLike = np.float64) -> Array:
     Returns
     -------
     derivative : (K, K) array
-        The identity matrix I_K: "we have used the fact that nabla_{b1} a2(t) = I_K", and I_M for
-        nabla_{b0} a1(t).
+        The identity matrix: the lecture's nabla_{b1} a2(t) = I_K and nabla_{b0} a1(t) = I_M.
     """
     return np.eye(K, dtype=dtype)
 
@@ -375,8 +374,8 @@ def complex_step(
     value = np.asarray(function(x.copy()))
     if not np.iscomplexobj(value):
         raise TypeError(
-            f"function returned {value!r} for a complex array, but must return a complex number or "
-            "an array of them; look for a cast to a real type in it."
+            f"function returned {value.dtype} for a complex array, but must return a complex "
+            "number or an array of them; look for a cast to a real type in it."
         )
     derivative = np.empty(value.shape + x.shape)
     for index in np.ndindex(x.shape):

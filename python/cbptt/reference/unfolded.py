@@ -1,9 +1,9 @@
 """The lecture's "RNN Unfolded in Time": a network whose every step has parameters of its own.
 
-"W affects loss L through a(t) at each time t." In the recurrent network the steps share one W. Give
-each step a copy, and the copy of step t affects the loss through a(t) alone; the derivative with
-respect to the shared W is the sum over t of those with respect to the copies, as the multivariate
-chain rule says with dW(t)/dW = 1.
+A matrix W of a recurrent network affects the loss through a(t) at each t, as all steps share it.
+Give each step a copy W(t), and the copy affects the loss through a(t) alone. All copies are W, so
+dW(t)/dW = 1, and by the multivariate chain rule the derivative with respect to W is the sum over t
+of those with respect to the copies.
 """
 
 from __future__ import annotations

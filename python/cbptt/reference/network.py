@@ -210,7 +210,7 @@ class Bptt:
     h0 : (B, M) array
         Derivative with respect to the initial state h1(0), a row for each sequence.
     x : (T, B, D) array
-        Derivative with respect to the inputs, a row for each step; computed when first asked for,
+        Derivative with respect to the inputs, a row for each step; computed on first use,
         as training does not need it.
     weight_ih : (M, D) array
         A copy of the parameter W0, which `x` needs.

@@ -289,8 +289,10 @@ def test_moments_of_another_network_are_refused(dtype):
 def test_one_trainer_cannot_be_used_by_two_threads_at_once():
     trainer = make_trainer(make_net(units=64), batch_size=2)
     theta = trainer.network.theta.copy()
-    with trainer._scratch.in_use(), pytest.raises(RuntimeError, match="another thread"):
+    trainer._scratch.acquire()
+    with pytest.raises(RuntimeError, match="another thread"):
         trainer.epoch()
+    trainer._scratch.release()
     assert_array_equal(trainer.network.theta, theta)
     assert trainer.epoch().finite
 

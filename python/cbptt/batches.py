@@ -114,8 +114,11 @@ class Batches:
         finite : bool
             False where a loss or gradient is not finite, which ends it without a step.
         """
-        with self.scratch.in_use():
+        self.scratch.acquire()
+        try:
             return self._run_all(ids, size, totals, step, dh0, dx)
+        finally:
+            self.scratch.release()
 
     def _run_all(
         self,

@@ -282,28 +282,32 @@ class RNN:
         hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
         final = np.empty((n if everything else 0, M), self.dtype)
         outputs = np.empty((sequences.n_steps if self._every else n, self.n_outputs), self.dtype)
-        with scratch.in_use(), one_blas_thread(self._core.uses_blas):
-            in_team(
-                min(n_threads, scratch.n_threads),
-                lambda team, thread: _bptt.forward(
-                    team,
-                    thread,
-                    self._core,
-                    scratch.plan,
-                    scratch.arrays,
-                    hidden,
-                    outputs,
-                    final,
-                    self._parameters.theta,
-                    sequences.values,
-                    sequences.offsets[:-1],
-                    sequences.offsets[1:],
-                    h0,
-                    scratch.arrays["everyone"],
-                    activated,
-                ),
-                self._core.uses_blas,
-            )
+        scratch.acquire()
+        try:
+            with one_blas_thread(self._core.uses_blas):
+                in_team(
+                    min(n_threads, scratch.n_threads),
+                    lambda team, thread: _bptt.forward(
+                        team,
+                        thread,
+                        self._core,
+                        scratch.plan,
+                        scratch.arrays,
+                        hidden,
+                        outputs,
+                        final,
+                        self._parameters.theta,
+                        sequences.values,
+                        sequences.offsets[:-1],
+                        sequences.offsets[1:],
+                        h0,
+                        scratch.arrays["everyone"],
+                        activated,
+                    ),
+                    self._core.uses_blas,
+                )
+        finally:
+            scratch.release()
         return hidden, outputs, final
 
     def forward(self, X: Any, h0: ArrayLike | None = None) -> Forward:

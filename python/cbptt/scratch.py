@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isqrt, prod
 from typing import Any
@@ -49,9 +47,8 @@ class Scratch:
     arrays: dict[str, NDArray[Any]]
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Keep the memory to one call at a time.
+    def acquire(self) -> None:
+        """Keep the memory to one call, until `release`.
 
         Raises
         ------
@@ -62,10 +59,10 @@ class Scratch:
             raise RuntimeError(
                 "RNN got scratch that another thread is using; expected one for each thread."
             )
-        try:
-            yield
-        finally:
-            self._lock.release()
+
+    def release(self) -> None:
+        """Let others use the memory again."""
+        self._lock.release()
 
     def check(
         self, network: Network, sequences: Sequences, *, backward: bool, masked: bool = False

@@ -586,18 +586,19 @@ def _offsets(lengths: Offsets) -> Offsets:
 
 def _checked_offsets(offsets: Array, n_steps: int, caller: str) -> Offsets:
     """Return a copy of offsets that cannot be written to, or say why they are none."""
-    offsets = offsets.astype(np.intp)
-    if not (offsets.size and offsets[0] == 0 and offsets[-1] == n_steps):
+    # in a buffer of bytes, whose arrays cannot be made writable again
+    memory = offsets.astype(np.intp, copy=False).tobytes()
+    offsets = np.frombuffer(memory, np.intp) if memory else np.empty(0, np.intp)
+    if not (memory and offsets[0] == 0 and offsets[-1] == n_steps):
         raise ValueError(
             f"{caller} got offsets {offsets[:1]} .. {offsets[-1:]} for {n_steps} steps; "
             f"expected them to run from 0 to {n_steps}."
         )
-    # in a buffer of bytes, whose arrays cannot be made writable again
-    offsets = np.frombuffer(offsets.tobytes(), np.intp)
-    lengths = np.diff(offsets)
-    if (short := np.flatnonzero(lengths < 1)).size:
+    rises = offsets[1:] > offsets[:-1]
+    if not rises.all():
+        short = int(rises.argmin())
         raise ValueError(
-            f"{caller} got a sequence {short[0]} with {lengths[short[0]]} steps; "
+            f"{caller} got a sequence {short} with {offsets[short + 1] - offsets[short]} steps; "
             "offsets must be strictly increasing, every sequence has at least one step."
         )
     return offsets

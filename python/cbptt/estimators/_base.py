@@ -646,13 +646,10 @@ class BaseRNN(
         self, values: NDArray[np.floating], sequences: Sequences, readout: str, *, finite: bool
     ) -> None:
         """Warn of outputs or states that are not finite, or refuse them."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(values.sum()):  # a finite sum has finite terms
-                return
-        odd = ~np.isfinite(values).all(axis=1)
-        if not odd.any():
+        good = np.isfinite(values)
+        if good.all():
             return
-        place = spell_place(int(np.argmax(odd)), sequences, readout)
+        place = spell_place(int(np.argmin(good.all(axis=1))), sequences, readout)
         message = (
             f"{type(self).__name__} computed NaN or infinity for X{place}: its states or outputs "
             f"leave the range of {values.dtype}, or its parameters are not finite. Scale X, or fit "

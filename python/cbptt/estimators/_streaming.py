@@ -70,9 +70,12 @@ class Streaming(Snapshot):
         ValueError, TypeError
             Where x or state does not fit the network, or each other, or is not finite.
         """
-        network: RNN | None = vars(self).get("network_")
-        # where values may be missing, x is not yet what the network reads
-        if network is None or self._fill is not None or (told := network._step(x, state)) is None:
+        try:
+            # where values may be missing, x is not yet what the network reads
+            told = self.network_._step(x, state) if self._fill is None else None
+        except AttributeError:  # not fitted
+            told = None
+        if told is None:
             told = self._snapshot()._step_with_care(x, state)
         return told if self._tells_outputs else (self._tell(told[0]), told[1])
 

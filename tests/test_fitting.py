@@ -226,6 +226,97 @@ def test_a_fraction_is_drawn_from_each_class_alike(monkeypatch):
     assert np.bincount(labels).tolist() == [6, 2]
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("estimator", "held_out", "dtype"),
+    [
+        (RNNRegressor, lambda X, y: (X[:1], y[:1]), "float32"),
+        (RNNRegressor, lambda X, y: (X[:1], y[:1]), "float64"),
+        (RNNRegressor, lambda X, y: (X[:5], np.r_[y[:4], 1e200]), "float64"),
+        (RNNRegressor, lambda X, y: (X[:5], y[:5], [0, 0, 1, 0, 0]), "float32"),
+        (RNNSequenceRegressor, lambda X, y: ([X[0][:1]], [y[0][:1]]), "float64"),
+    ],
+)
+def test_without_a_score_the_last_weights_are_kept(estimator, held_out, dtype, solver):
+    X, y = make_data(estimator)
+    options = {"solver": solver, "dtype": dtype, "max_iter": 3, "tol": 0.0}
+    model = small(estimator, early_stopping=True, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y, validation_data=held_out(X, y))
+    found = [
+        w for w in caught if "score was NaN or infinite in 3 of 3 iterations" in str(w.message)
+    ]
+    assert len(found) == 1
+    assert {w.category for w in caught} == {ConvergenceWarning}
+    assert_array_equal(theta_of(model), theta_of(small(estimator, **options).fit(X, y)))
+    assert np.isnan(model.validation_scores_).all()
+    assert np.isnan(model.best_validation_score_)
+
+
+@every_estimator
+def test_outputs_that_overflow_have_no_score(estimator):
+    X, y = make_data(estimator)
+    X_val = [np.full((9, 2), 3e38) for _ in X]  # whose sums are infinite in float32
+    y_val = y
+    if estimator in (RNNSequenceClassifier, RNNSequenceRegressor):
+        y_val = [np.resize(labels, 9) for labels in y]
+    model = small(
+        estimator, activation="identity", dtype="float32", early_stopping=True, max_iter=3
+    )
+    with pytest.warns(ConvergenceWarning, match="score was NaN or infinite in 3 of 3 iterations"):
+        model.fit(X, y, validation_data=(X_val, y_val))
+    assert np.isnan(model.validation_scores_).all()
+    assert model.n_iter_ == 3
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
+def test_a_score_that_is_no_number_is_worse_than_any(bad, monkeypatch):
+    scores = iter([bad, bad, -9.0, bad, -7.0, -8.0, bad, bad, 0.0])
+    monkeypatch.setattr(RNNRegressor, "_score_outputs", lambda *args: next(scores))
+    X, y = make_data(RNNRegressor)
+    model = small(RNNRegressor, early_stopping=True, n_iter_no_change=2, max_iter=9)
+    with pytest.warns(ConvergenceWarning, match="infinite in 5 of 8 iterations"):
+        model.fit(X, y, validation_data=(X, y))
+    assert model.n_iter_ == 8  # the first two and the last three are without progress
+    assert model.best_validation_score_ == -7
+    monkeypatch.undo()
+    assert_array_equal(theta_of(model), theta_of(small(RNNRegressor, max_iter=5).fit(X, y)))
+
+
+def test_a_score_in_float32_is_computed_in_double_precision():
+    X, y = make_data(RNNRegressor)
+    y_val = 1e30 * y  # whose squares are infinite in float32
+    model = small(RNNRegressor, dtype="float32").fit(X, y, validation_data=(X, y_val))
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X, y_val), rel=1e-6)
+
+
+def test_the_best_score_after_a_warm_start_is_that_of_the_weights():
+    X, y = make_data(RNNRegressor)
+    model = small(RNNRegressor, early_stopping=True, warm_start=True)
+    first = model.fit(X, y, validation_data=(X, y)).best_validation_score_
+    worse = [x[::-1] for x in X]  # another question, of which less is known
+    model.fit(X, y, validation_data=(worse, 3 * y))
+    assert model.best_validation_score_ == pytest.approx(model.score(worse, 3 * y), rel=1e-12)
+    assert model.best_validation_score_ < first == max(model.validation_scores_)
+
+
+def test_an_interrupted_first_epoch_keeps_its_weights(monkeypatch):
+    X, y = make_data(RNNRegressor)
+    epoch = training.Trainer.epoch
+
+    def interrupted(self, rate):
+        epoch(self, rate)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Trainer, "epoch", interrupted)
+    model = small(RNNRegressor, early_stopping=True)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(X, y, validation_data=(X, y))
+    monkeypatch.undo()
+    assert_array_equal(theta_of(model), theta_of(small(RNNRegressor, max_iter=1).fit(X, y)))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

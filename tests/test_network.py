@@ -304,6 +304,16 @@ def test_check_gradients_finds_a_wrong_gradient(name, monkeypatch):
     assert max(errors.values()) <= 1e-7
 
 
+def test_a_gradient_that_is_nan_is_no_right_one(monkeypatch):
+    problem = make_problem()
+    monkeypatch.setattr(
+        cbptt.RNN,
+        "loss_and_gradients",
+        lambda *args: (0.0, {n: p * np.nan for n, p in problem.net.parameters.items()}),
+    )
+    assert np.isnan(list(problem.net.check_gradients(problem.X, problem.Y).values())).all()
+
+
 def test_check_gradients_leaves_the_parameters_as_they_were():
     problem = make_problem()
     theta = problem.net.theta.copy()

@@ -556,9 +556,9 @@ class RNN:
                 entries[entry] = value
                 numeric[i] = (above - below) / (2 * step)
             analytic = gradients[name].reshape(-1)[chosen].astype(np.float64)
-            largest = max(np.abs(analytic).max(), np.abs(numeric).max())
+            largest = np.abs([analytic, numeric]).max()
             difference = np.abs(analytic - numeric).max()
-            errors[name] = float(difference / largest) if largest > 0 else 0.0
+            errors[name] = float(difference / largest) if largest != 0 else 0.0  # NaN is no 0
         return errors
 
     def run(

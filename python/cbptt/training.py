@@ -151,13 +151,14 @@ class Trainer:
                 finite = self._batches.run(part, self.batch_size, totals, step)
                 self._adapt(time.perf_counter() - started)
                 first += len(part)
-        loss, weight, norm, n_clipped, n_steps = totals
+        total, weight, norm, n_clipped, n_steps = totals
+        loss = float(total / weight) if n_steps else np.nan
         return Epoch(
-            loss=float(loss / weight) if n_steps else np.nan,
+            loss=loss,
             grad_norm=float(norm / n_steps) if n_steps else np.nan,
             n_steps=int(n_steps),
             n_clipped=int(n_clipped),
-            finite=finite and bool(np.isfinite(self.network.theta).all()),
+            finite=finite and not np.isinf(loss) and bool(np.isfinite(self.network.theta).all()),
         )
 
     def gradient(self) -> tuple[float, NDArray[np.float64]]:
@@ -242,7 +243,8 @@ def minimise(
         nonlocal norm
         network.theta[:] = theta
         loss, gradient = trainer.gradient()
-        norm = float(np.linalg.norm(gradient))
+        with np.errstate(over="ignore"):
+            norm = float(np.linalg.norm(gradient))
         return loss, gradient
 
     def iterated(intermediate_result: OptimizeResult) -> None:

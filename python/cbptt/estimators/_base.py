@@ -154,8 +154,8 @@ class BaseRNN(
         Warns
         -----
         ConvergenceWarning
-            When max_iter epochs pass without convergence (but with learning_rate="cosine"), or the
-            loss ceases to be finite.
+            When max_iter epochs pass without convergence (but with learning_rate="cosine"), the
+            loss ceases to be finite, or a score on held-out sequences is not.
         UserWarning
             When Ctrl-C ends training; the weights until then are kept.
         """
@@ -237,7 +237,7 @@ class BaseRNN(
                 "_moments": trainer.moments,
                 "_rng": rng,
                 "_history": history,
-                **self._curves(history, held_out is not None),
+                **self._curves(history, None if held_out is None else fitting.best_score),
             }
 
         with self._progress(X, y, sample_weight, attributes, incremental) as fitting.report:
@@ -527,8 +527,9 @@ class BaseRNN(
         yield progress.after
         progress.end()
 
-    def _curves(self, history: History, validated: bool) -> dict[str, Any]:
-        losses, scores = history.losses, history.validation_scores
+    def _curves(self, history: History, best_score: float | None) -> dict[str, Any]:
+        """best_score : the best of this fit on held-out sequences; None where there are none."""
+        losses, validated = history.losses, best_score is not None
         finite = [loss for loss in losses if loss == loss]
         return {
             "loss_curve_": list(losses),
@@ -537,8 +538,8 @@ class BaseRNN(
             "loss_": losses[-1] if losses else np.inf,
             "best_loss_": None if self.early_stopping else min(finite, default=np.inf),
             "validation_loss_curve_": list(history.validation_losses) if validated else None,
-            "validation_scores_": list(scores) if validated else None,
-            "best_validation_score_": max(scores, default=None) if validated else None,
+            "validation_scores_": list(history.validation_scores) if validated else None,
+            "best_validation_score_": np.nan if best_score == -np.inf else best_score,
         }
 
     # ---- what was learned ---------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, Unpack
 
@@ -206,11 +207,13 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         told = self._told(np.arange(len(outputs)), shard.sequences, learned)
         outputs = outputs[told]
         weights = self._told_weights(shard.targets.weights, shard.sequences, learned)
+        if not np.isfinite(outputs[weights != 0]).all():
+            return math.nan  # there is no most probable class
         if len(shard.targets.labels):
             right = np.argmax(outputs, axis=1) == shard.targets.labels[told]
         else:
             right = ((outputs > 0.5) == (shard.targets.values[told] > 0.5)).all(axis=1)
-        return float(np.average(right, weights=weights))
+        return float(np.average(right, weights=weights.astype(np.float64)))
 
     # ---- predict ------------------------------------------------------------------------------
 

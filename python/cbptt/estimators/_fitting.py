@@ -83,6 +83,7 @@ class Fitting:
     Attributes
     ----------
     n_iter : epochs run.
+    best_score : the largest score on held-out sequences; -inf where none was finite.
     complaints : what the user is to be warned of once the fit is done: categories and messages.
     """
 
@@ -104,6 +105,7 @@ class Fitting:
     def __post_init__(self) -> None:
         self.complaints: list[tuple[type[Warning], str]] = []
         self._n_without_progress = 0
+        self._n_without_score = 0
         self._best_theta = self.network.theta.copy()
 
     @property
@@ -123,7 +125,7 @@ class Fitting:
                 )
         except KeyboardInterrupt:
             self._was_interrupted()
-        self._keep_best()
+        self._end()
 
     def one_epoch(self) -> None:
         """Train by mini-batches for one epoch, whatever comes of it."""
@@ -131,7 +133,7 @@ class Fitting:
             self._epoch()
         except KeyboardInterrupt:
             self._was_interrupted()
-        self._keep_best()
+        self._end()
 
     def descend(self, max_iter: int, max_fun: int) -> None:
         """Train on all sequences at once, by L-BFGS."""
@@ -156,9 +158,9 @@ class Fitting:
         if not end.converged:
             self._complain(
                 f"lbfgs stopped after {self.n_iter} iterations without converging: {end.message} "
-                f"Increase max_iter or max_fun, or scale X."
+                f"Increase max_iter or max_fun, or scale X and the targets."
             )
-        self._keep_best()
+        self._end()
 
     def _epoch(self) -> bool:
         theta = self.network.theta.copy()
@@ -182,10 +184,11 @@ class Fitting:
         history.n_clipped += epoch.n_clipped
         if not epoch.finite:
             self._restore()
+            restored = "starting weights" if self.n_iter == 1 else "best weights until then"
             self._complain(
                 f"Training stopped in iteration {self.n_iter}: the loss, its gradient or a weight "
-                f"is no longer finite. The best weights until then are restored. Scale the data, "
-                f"or lower learning_rate_init or max_grad_norm."
+                f"is no longer finite. The {restored} are restored. Scale the data, or lower "
+                f"learning_rate_init or max_grad_norm."
             )
             return True
         if self.verbose:
@@ -203,18 +206,31 @@ class Fitting:
         return stopped or self._has_converged()
 
     def _judge(self, loss: float, theta: NDArray[np.floating]) -> None:
-        """Count the epochs without progress, and remember the best weights."""
-        if self.early_stopping:
-            score = self.history.validation_scores[-1]
-            progress = score >= self.best_score + self.tol
-            if score > self.best_score:
-                self.best_score, self._best_theta = score, self.network.theta.copy()
-        else:
-            progress = loss <= self.best_loss - self.tol
-            if loss < self.best_loss:
-                self._best_theta = theta
+        """Count the epochs without progress, and remember the best weights.
+
+        A score that is NaN or infinite is worse than any number. Until there is a number no epoch
+        is better than the last one.
+        """
+        progress = loss <= self.best_loss - self.tol
+        if loss < self.best_loss and not self.early_stopping:
+            self._best_theta = theta
         self.best_loss = min(self.best_loss, loss)
+        if self.validate is not None:
+            score = self.history.validation_scores[-1]
+            is_number = math.isfinite(score)
+            if self.early_stopping:
+                progress = is_number and score >= self.best_score + self.tol
+                if not self._has_score or (is_number and score > self.best_score):
+                    self._best_theta = self.network.theta.copy()
+            if is_number:
+                self.best_score = max(self.best_score, score)
+            self._n_without_score += not is_number
         self._n_without_progress = 0 if progress else self._n_without_progress + 1
+
+    @property
+    def _has_score(self) -> bool:
+        """Whether the score of any epoch was a number."""
+        return self.best_score > -np.inf
 
     def _has_converged(self) -> bool:
         if self._n_without_progress <= self.n_iter_no_change:
@@ -233,10 +249,19 @@ class Fitting:
             print(f"{why} Stopping.")
         return True
 
-    def _keep_best(self) -> None:
-        """Leave the best weights behind where that is asked for, or the last cannot be used."""
-        if self.early_stopping or not np.isfinite(self.network.theta).all():
+    def _end(self) -> None:
+        """Leave the best weights behind, if a score says which, or if the last cannot be used."""
+        knows_best = self.early_stopping and self._has_score
+        if knows_best or not np.isfinite(self.network.theta).all():
             self._restore()
+        if self._n_without_score:
+            unknown = self.early_stopping and not self._has_score
+            kept = " The weights of the last iteration are kept." if unknown else ""
+            self._complain(
+                f"The validation score was NaN or infinite in {self._n_without_score} of "
+                f"{self.n_iter} iterations, which counts as worse than any number.{kept} Hold out "
+                f"at least two targets, and scale the data."
+            )
 
     def _was_interrupted(self) -> None:
         self.complaints.append((UserWarning, "Training interrupted by user."))

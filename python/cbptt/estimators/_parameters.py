@@ -237,7 +237,9 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         Nesterov's form of it, for solver="sgd".
     early_stopping : bool, default=False
         Stop when the score on held-out sequences ceases to improve, and restore the weights of
-        the best one: validation_data where `fit` is given it, else a share of the sequences.
+        the best one: validation_data where `fit` is given it, else a share of the sequences. A
+        score that is NaN or infinite counts as worse than any number; where no epoch has a number,
+        the last weights are kept.
     validation_fraction : float in (0, 1), default=0.1
         That share. Where there is one label per sequence it is drawn from each class alike, if
         there are enough.
@@ -326,7 +328,8 @@ _ATTRIBUTES = """network_ : RNN
         Loss, without penalty and class weights, and score on the held-out sequences after each
         epoch; None where there are none.
     best_validation_score_ : float or None
-        The largest of these scores."""
+        The largest of the scores of the last fit, which with early_stopping is the score of the
+        fitted weights. NaN where none is finite."""
 
 Estimator = TypeVar("Estimator", bound=type)
 

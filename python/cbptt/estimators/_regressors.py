@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, Unpack
 
@@ -88,10 +89,16 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
         told = self._told(np.arange(len(outputs)), shard.sequences, learned)
-        outputs, targets = outputs[told], shard.targets.values[told]
         weights = self._told_weights(shard.targets.weights, shard.sequences, learned)
         used = weights != 0
-        return float(r2_score(targets[used], outputs[used], sample_weight=weights[used]))
+        weights = weights[used].astype(np.float64)
+        # as in `score`, where targets are read in double precision
+        true = shard.targets.values[told][used].astype(np.float64)
+        predicted = outputs[told][used].astype(np.float64)
+        if len(true) < 2 or not np.isfinite(predicted).all():
+            return math.nan  # R^2 is not defined
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(r2_score(true, predicted, sample_weight=weights))
 
     # ---- predict ------------------------------------------------------------------------------
 

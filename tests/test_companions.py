@@ -18,6 +18,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
+    coverage_error,
     f1_score,
     log_loss,
     max_error,
@@ -595,6 +597,74 @@ def test_of_two_probabilities_the_metric_gets_that_of_the_positive_class():
 
     first = make_sequence_scorer(mean_of, response_method="predict_proba", pos_label=0)
     assert first(model, None, true) == pytest.approx(np.mean(1 - p))
+
+
+def test_a_positive_class_is_one_of_two():
+    p = np.array([0.1, 0.6, 0.8, 0.3, 0.4])
+    model = Oracle(ragged(p))  # one number for each step: the decision for class 1
+    how = {"response_method": "decision_function"}
+    true = ragged(TRUE)
+
+    def mean_of(y_true, y_score, pos_label):
+        return np.mean(y_score)
+
+    for label, expected in ((1, p.mean()), (0, -p.mean())):
+        score = make_sequence_scorer(mean_of, pos_label=label, **how)(model, None, true)
+        assert score == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"got pos_label=2, which is none of the classes"):
+        make_sequence_scorer(mean_of, pos_label=2, **how)(model, None, true)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_of_several_labels_at_once_the_metric_gets_all_probabilities(K, dtype):
+    rng = np.random.default_rng(0)
+    p, true = rng.random((5, K)).astype(dtype), np.eye(5, K, dtype=int)
+    model = Oracle(ragged(p), classes=range(K))
+    for metric in (roc_auc_score, average_precision_score, coverage_error):
+        scorer = make_sequence_scorer(metric, response_method="predict_proba")
+        assert scorer(model, None, ragged(true)) == metric(true, p), metric.__name__
+
+
+@pytest.mark.parametrize(
+    ("known", "true", "classes"),
+    [
+        ((0, 1, 2), [0, 1, 1, 0, 1], [0, 1, 2]),  # absent from y
+        ((0, 1), [0, 2, 1, 0, 1], [0, 1, 2]),  # absent from what was fitted on
+        ((0, 2), [0, 1, 1, 0, 1], [0, 1, 2]),
+        ((0, 1), [1, 1, 1, 1, 1], [0, 1]),
+        ((1,), [0, 1, 1, 0, 1], [0, 1]),
+    ],
+)
+def test_a_class_may_be_absent_from_a_fold(known, true, classes):
+    p = np.random.default_rng(0).dirichlet(np.ones(len(known)), size=5)
+    whole = np.zeros((5, len(classes)))
+    whole[:, np.isin(classes, known)] = p
+    for names in (np.arange(3), np.array(["a", "b", "c"])):
+        model = Oracle(ragged(p), classes=names[list(known)])
+        loss = make_sequence_scorer(log_loss, response_method="predict_proba")
+        found = loss(model, None, ragged(names[true]))
+        assert found == pytest.approx(log_loss(names[true], whole, labels=names[classes]))
+
+
+def test_one_probability_for_each_step_is_taken_as_it_is():
+    p = [0.1, 0.6, 0.8, 0.3, 0.4]
+    auc = make_sequence_scorer(roc_auc_score, response_method="predict_proba")
+    assert auc(Oracle(ragged(p)), None, ragged(TRUE)) == roc_auc_score(TRUE, p)
+
+
+def test_labels_of_another_type_than_the_classes_are_refused():
+    model = Oracle(ragged(np.full((5, 2), 0.5)))
+    loss = make_sequence_scorer(log_loss, response_method="predict_proba")
+    with pytest.raises(ValueError, match=r"got y of dtype <U1; expected labels of the type of"):
+        loss(model, None, ragged(list("ababa")))
+
+
+def test_probabilities_of_sequences_are_not_those_of_steps():
+    model = Oracle(np.full((2, 3), 0.5), classes=range(3))
+    auc = make_sequence_scorer(roc_auc_score, response_method="predict_proba")
+    with pytest.raises(TypeError, match="predict_proba gives one value for each sequence"):
+        auc(model, None, np.eye(2, 3))
 
 
 def test_of_three_probabilities_the_metric_gets_all():

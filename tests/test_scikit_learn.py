@@ -28,7 +28,7 @@ from sklearn.feature_selection import RFE, SequentialFeatureSelector
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -307,6 +307,43 @@ def test_the_metrics_of_scikit_learn_score_classes_of_sequences(X):
     assert scores["test_accuracy"].min() == scores["test_f1_macro"].min() == 1
     assert scores["test_roc_auc"].min() == 1
     assert scores["test_neg_log_loss"].max() < 0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # of metrics
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "make_y",
+    [
+        lambda noisy: noisy[:, 0] > 0,
+        lambda noisy: noisy[:, :3].argmax(axis=1),
+        lambda noisy: 1 * (noisy[:, :2] > 0),
+        lambda noisy: 1 * (noisy[:, :3] > 0),
+    ],
+    ids=["two classes", "three classes", "two labels at once", "three labels at once"],
+)
+def test_the_scorers_of_scikit_learn_are_their_metrics_of_our_predictions(make_y, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 5))
+    y = make_y(X + rng.normal(size=X.shape))
+    model = small(RNNClassifier, dtype=dtype).fit(X, y)
+    n_compared = 0
+    for name in get_scorer_names():
+        scorer = get_scorer(name)
+        methods = scorer._response_method
+        method = next(
+            (m for m in ([methods] if isinstance(methods, str) else methods) if hasattr(model, m)),
+            "predict",
+        )
+        predicted = getattr(model, method)(X)
+        if method == "predict_proba" and y.ndim == 1 and predicted.shape[1] == 2:
+            predicted = predicted[:, 1]
+        try:
+            expected = scorer._sign * scorer._score_func(y, predicted, **scorer._kwargs)
+        except (ValueError, TypeError):  # a metric of something else
+            continue
+        assert scorer(model, X, y) == pytest.approx(expected, rel=1e-12, nan_ok=True), name
+        n_compared += 1
+    assert n_compared > 15
 
 
 @every_form

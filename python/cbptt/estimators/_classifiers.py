@@ -96,7 +96,10 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                     f"labels at once; expected None: weigh the targets by sample_weight."
                 )
             n_outputs = flat.shape[1]
-            learned |= {"classes_": np.arange(n_outputs), "_is_multilabel": True}
+            # of dtype object, as scikit-learn's scorers read two plain integers as the classes of
+            # one label, and drop the probabilities of the first
+            numbers = np.arange(n_outputs).astype(object)
+            learned |= {"classes_": numbers, "_is_multilabel": True}
             flat = np.where(used[:, None], flat, 0)
             even = np.ones_like(weights)
             return Labels(flat, weights, even, n_outputs, "logistic", "log_loss", learned)
@@ -337,7 +340,7 @@ class RNNClassifier(TargetPerSequence, _Classifier):
     Attributes
     ----------
     classes_ : (n_classes,) ndarray
-        The classes, sorted; for several labels at once their numbers.
+        The classes, sorted; for several labels at once their numbers, of dtype object.
     <attributes>
 
     See Also
@@ -445,7 +448,7 @@ class RNNSequenceClassifier(Generating, TargetPerStep, _Classifier, auto_wrap_ou
     Attributes
     ----------
     classes_ : (n_classes,) ndarray
-        The classes, sorted; for several labels at once their numbers.
+        The classes, sorted; for several labels at once their numbers, of dtype object.
     <attributes>
 
     See Also

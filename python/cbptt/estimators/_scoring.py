@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -33,8 +34,10 @@ def make_sequence_scorer(
     score_func : callable
         A metric ``score_func(y_true, y_pred, **kwargs)``, as `sklearn.metrics` has them.
     response_method : {"predict", "predict_proba", "decision_function"}, default="predict"
-        The estimator's method that gives y_pred. Where it gives two columns for two classes the
-        metric is given one, that of ``pos_label`` if this is among kwargs, else the second.
+        The estimator's method that gives y_pred. As in scikit-learn, the metric gets one column of
+        two classes: that of ``pos_label`` if this is among kwargs, else the second. Several labels
+        at once keep all columns. A class that only y_true holds has probability 0, and a metric
+        that takes ``labels`` gets all classes, so that a class may be absent from a fold.
     greater_is_better : bool, default=True
         False for a loss, whose negative the scorer returns.
     **kwargs
@@ -123,7 +126,8 @@ class SequenceScorer:
         """
         name = repr(self)
         output = getattr(estimator, self._response_method)(X)
-        if isinstance(output, np.ndarray) and output.ndim == 1 and output.dtype != object:
+        ndim = output.ndim if isinstance(output, np.ndarray) and output.dtype != object else 3
+        if ndim <= (2 if self._response_method == "predict_proba" else 1):
             raise TypeError(
                 f"{name} got a {type(estimator).__name__} whose {self._response_method} gives one "
                 "value for each sequence; expected one for each step. For the former there is "
@@ -141,19 +145,50 @@ class SequenceScorer:
                 f"{name} got no step to score: each has weight 0 or no target; expected at least "
                 "one."
             )
-        y_pred = self._column(predictions.values[used], estimator)
-        options = self._kwargs
+        y_true, y_pred, options = y_true[used], predictions.values[used], self._kwargs
+        if y_true.ndim == 2 and y_true.shape[1] == 1:
+            y_true = y_true[:, 0]
+        columns = self._response_method != "predict" and y_pred.ndim == 2
+        signed = self._response_method == "decision_function" and "pos_label" in options
+        if y_true.ndim == 1 and (columns or signed):
+            y_pred, options = self._of_classes(y_true, y_pred, np.asarray(estimator.classes_))
         if sample_weight is not None:
             options = options | {"sample_weight": weights[used]}
-        score = float(self._score_func(y_true[used], y_pred, **options))
+        score = float(self._score_func(y_true, y_pred, **options))
         return score if self._greater_is_better else -score
 
-    def _column(self, y_pred: NDArray[Any], estimator: Any) -> NDArray[Any]:
-        """Of two columns for two classes the one that metrics expect, else y_pred as it is."""
-        if self._response_method == "predict" or y_pred.ndim == 1 or y_pred.shape[1] != 2:
-            return y_pred
-        classes = list(estimator.classes_)
-        return y_pred[:, classes.index(self._kwargs.get("pos_label", classes[1]))]
+    def _of_classes(
+        self, y_true: NDArray[Any], y_pred: NDArray[Any], known: NDArray[Any]
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Return what the metric is given for one class at each step: y_pred, and its options.
+
+        y_true : (R,)
+        y_pred : (R, n_classes); or (R,), the decision between two classes
+        known : (n_classes,) the estimator's classes, sorted
+        """
+        options, classes = self._kwargs, known
+        if (y_true.dtype.kind in "OU") != (known.dtype.kind in "OU"):
+            raise ValueError(
+                f"{self!r} got y of dtype {y_true.dtype}; expected labels of the type of the "
+                f"estimator's classes, {known!r}."
+            )
+        if self._response_method == "predict_proba":
+            classes = np.union1d(known, y_true)
+            every = np.zeros((len(y_pred), len(classes)), y_pred.dtype)
+            every[:, np.searchsorted(classes, known)] = y_pred
+            y_pred = every
+            if _takes_labels(self._score_func):
+                options = {"labels": classes} | options
+        if len(classes) != 2:
+            return y_pred, options
+        positive = self._kwargs.get("pos_label", classes[1])
+        if positive not in classes:
+            raise ValueError(
+                f"{self!r} got pos_label={positive!r}, which is none of the classes {classes!r}."
+            )
+        if y_pred.ndim == 2:
+            return y_pred[:, list(classes).index(positive)], options
+        return (-y_pred if positive == classes[0] else y_pred), options
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Say whether weights are passed to this scorer, where metadata routing is enabled.
@@ -185,6 +220,14 @@ class SequenceScorer:
             parts.append("greater_is_better=False")
         parts.extend(f"{name}={value!r}" for name, value in self._kwargs.items())
         return f"make_sequence_scorer({', '.join(parts)})"
+
+
+def _takes_labels(score_func: Callable[..., Any]) -> bool:
+    """Whether a metric can be given the classes."""
+    try:
+        return "labels" in signature(score_func).parameters
+    except ValueError:  # of a compiled function that does not say
+        return False
 
 
 def _labelled(y: NDArray[Any], estimator: Any) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from cbptt import (
     RNN,
     Ragged,
     RNNClassifier,
+    RNNForecaster,
     RNNRegressor,
     RNNSequenceClassifier,
     RNNSequenceRegressor,
@@ -240,6 +241,20 @@ BAD_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("two columns", np.eye(3, 2, dtype=int) + 1, ValueError, "rows of 2 values", "one label each"),
     ("NaN", [0, 1, np.nan], ValueError, r"y\[2\]", "NaN|finite"),
     ("inf", [0, 1, np.inf], ValueError, r"y\[2\]", "infinite|finite"),
+    (
+        "NaN in a row",
+        [[0, 1], [1, np.nan], [0, 0]],
+        ValueError,
+        r"y\[1\] with nan in column 1",
+        "NaN",
+    ),
+    (
+        "inf in a row",
+        [[0, 1], [np.inf, 1], [0, 0]],
+        ValueError,
+        r"y\[1\] with inf in column 0",
+        "0 and",
+    ),
     ("continuous", [0.1, 0.2, 0.7], ValueError, "continuous", "discrete classes"),
     ("complex", [1j, 2, 3], ValueError, "y of dtype complex128", ONE_KIND),
     ("per step", STEP_LABELS, ValueError, "y that is no array", PER_SEQUENCE),
@@ -274,6 +289,8 @@ BAD_STEP_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("flat", np.zeros(9, int), ValueError, "9 targets in y for 3 sequences", PER_SEQUENCE),
     ("two columns", rows_of(2, 2), ValueError, "rows of 2 values", "one label each"),
     ("NaN", with_odd(np.nan), ValueError, at_step_1_of_1("y"), "finite|NaN"),
+    ("half a row", half_a_row(np.nan), ValueError, r"y\[1\]\[1\] with nan in column 1", "0 and 1"),
+    ("a row of NaN", rows_of(2, np.nan), ValueError, r"y\[0\]\[0\] with nan in column 0", "NaN"),
     ("continuous", with_odd(0.5), ValueError, "continuous", "discrete classes"),
     ("a gap", [["a", None, "b"], *TEXTS[1:]], ValueError, r"y\[0\] of dtype object", ONE_KIND),
     ("a mix", [TEXTS[0], [1, 2], TEXTS[2]], EITHER, r"\by\b(\[[01]\])?", ONE_KIND),
@@ -397,6 +414,9 @@ BAD_PARAMETERS: list[tuple[str, Any, str]] = [
     ("hidden_layer_sizes", (0,), ONE_LAYER),
     ("hidden_layer_sizes", ("a",), ONE_LAYER),
     ("hidden_layer_sizes", True, ONE_LAYER),
+    ("hidden_layer_sizes", 2**31, r"one integer of at least 1 and at most 2147483647"),
+    ("hidden_layer_sizes", (2**63,), r"one integer of at least 1 and at most 2147483647"),
+    ("hidden_layer_sizes", 2**64, r"one integer of at least 1 and at most 2147483647"),
     ("hidden_layer_sizes", [[1], [1, 2]], ONE_LAYER),
     ("activation", "sine", r"a str among \{.*'tanh'.*\}"),
     ("solver", "newton", r"a str among \{.*'adam'.*\}"),
@@ -447,6 +467,36 @@ BAD_PARAMETERS: list[tuple[str, Any, str]] = [
 ]
 
 
+class Own(RNNClassifier):
+    """An estimator of the user's."""
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, RNNForecaster, Own])
+def test_a_misspelt_parameter_names_the_class_that_has_none(estimator: type) -> None:
+    told = f"^{estimator.__name__}.* 'learning_rate_int'; did you mean 'learning_rate_init'"
+    assert_refused(lambda: estimator(learning_rate_int=0.1), TypeError, told)
+    told = f"^{estimator.__name__}.* 'xyz'; {estimator.__name__}.*get_params"
+    assert_refused(lambda: estimator(3, xyz=1), TypeError, told)
+
+
+def test_targets_that_do_not_fit_are_known_as_those_of_validation_data() -> None:
+    def fit(*validation_data: Any) -> Any:
+        return RNNClassifier(3).fit(sequences(), LABELS, validation_data=validation_data)
+
+    told = r"y\[1\]: Input y contains NaN", r"y and sample_weight are validation_data\[1:\]"
+    assert_refused(lambda: fit(sequences(), [0, np.nan, 1]), ValueError, *told)
+    told = "y of dtype object", r"y and sample_weight are validation_data\[1:\]"
+    assert_refused(lambda: fit(sequences(), ["a", None, "b"]), ValueError, *told)
+
+
+def test_a_score_of_other_rows_than_fitted_names_how_many_are_expected() -> None:
+    rows = [[0, 1], [1, 0], [1, 1]]
+    with pytest.warns(ConvergenceWarning):
+        model = RNNClassifier(3, max_iter=1).fit(sequences(), rows)
+    told = "y with rows of 3 values", "expected 2, as in fit"
+    assert_refused(lambda: model.score(sequences(), np.eye(3)), ValueError, *told)
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize(
     ("name", "value", "expectation"),
@@ -493,6 +543,7 @@ EITHER_FLOAT = "expected float32 or float64"
 
 BAD_NETWORKS: list[tuple[dict[str, Any], Any, str, str]] = [
     ({"n_inputs": 0}, ValueError, "n_inputs=0", AT_LEAST_1),
+    ({"hidden_size": 2**31 - 1}, ValueError, ".*hidden_size=2147483647", "memory can hold"),
     ({"hidden_size": -1}, ValueError, "hidden_size=-1", AT_LEAST_1),
     ({"n_outputs": 1.5}, ValueError, r"n_outputs=1\.5", AT_LEAST_1),
     ({"n_inputs": True}, ValueError, "n_inputs=True", AT_LEAST_1),

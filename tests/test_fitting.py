@@ -434,8 +434,26 @@ def test_partial_fit_is_for_solvers_of_mini_batches_and_without_early_stopping(e
         _ = estimator(solver="lbfgs").partial_fit
     assert "only available for stochastic" in str(refusal.value.__cause__)
     first = {"classes": [False, True]} if estimator in CLASSIFIERS else {}
-    with pytest.raises(ValueError, match="does not support early_stopping"):
+    with pytest.raises(ValueError, match=r"not support early_stopping=True.*early_stopping=False"):
         estimator(early_stopping=True).partial_fit(X, y, **first)
+
+
+def test_partial_fit_says_so_where_the_rate_has_come_to_0():
+    X, y = make_data(RNNRegressor)
+    model = small(RNNRegressor, learning_rate="cosine", max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.partial_fit(X, y).partial_fit(X, y)
+    before = theta_of(model).copy()
+    with pytest.warns(UserWarning, match=r"0 after 2 epochs of learning_rate='cosine'.*max_iter"):
+        model.partial_fit(X, y)
+    assert_array_equal(theta_of(model), before)
+    model.set_params(max_iter=9).partial_fit(X, y)
+    assert not np.array_equal(theta_of(model), before)
+
+
+def test_a_rate_that_falls_below_every_number_is_0():
+    assert Schedule("invscaling", 0.1, 1e6, 10).rate(1, 7) == 0
 
 
 # ---- L-BFGS ------------------------------------------------------------------------------------

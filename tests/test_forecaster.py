@@ -716,6 +716,9 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], Any, str]] = [
     ({"lags": 0}, ValueError, "'lags' parameter of RNNForecaster"),
     ({"lags": 1.5}, ValueError, "'lags' parameter of RNNForecaster"),
     ({"lags": []}, ValueError, r"RNNForecaster got lags=\[\]; expected at least one"),
+    ({"lags": 2**63}, ValueError, "lags=9223372036854775808; expected an int from 1 to 2147483647"),
+    ({"lags": [1, 2**64]}, ValueError, r"lags\[1\]=1844.*; expected an int from 1 to 2147483647"),
+    ({"differences": 2**31}, ValueError, "differences=2147483648; expected an int from 1 to"),
     ({"lags": [1, 0]}, ValueError, r"RNNForecaster got lags\[1\]=0; expected an int from 1"),
     ({"lags": [1, 2.0]}, TypeError, r"RNNForecaster got lags\[1\]=2.0; expected an int"),
     ({"lags": [2, 2]}, ValueError, r"RNNForecaster got lags=\[2, 2\]; expected each lag once"),
@@ -759,6 +762,12 @@ def with_exogenous() -> RNNForecaster:
     ("call", "error", "told"),
     [
         (lambda m: m.predict(0), ValueError, "horizon=0; expected an int from 1 up"),
+        (
+            lambda m: m.predict(2**63),
+            ValueError,
+            "horizon=92.*; expected an int from 1 to 2147483647",
+        ),
+        (lambda m: m.simulate(3, 2**31), ValueError, "n_paths=21.*; expected an int from 1 to 21"),
         (lambda m: m.predict(2.0), TypeError, "horizon=2.0; expected an int"),
         (lambda m: m.predict(True), TypeError, "horizon=True; expected an int"),
         (lambda m: m.predict(wave()), TypeError, "horizon=array"),

@@ -341,6 +341,7 @@ def test_one_long_series_is_cut_into_streams():
     # pieces are a window long at least
     short = cbptt.RNNSequenceRegressor(4, bptt_steps=400, bptt_streams=True, max_iter=1)
     assert short.fit(x, y).t_ == 2
+    assert short.set_params(batch_size=2**63).fit(x, y).t_ == 2
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,12 @@ class Architecture:
         check_pair(self.output_activation, self.loss, "RNN")
         object.__setattr__(self, "learn_initial_state", bool(self.learn_initial_state))
         object.__setattr__(self, "dtype", _check_precision(self.dtype))
+        if self.layout.size > np.iinfo(np.intp).max // self.dtype.itemsize:
+            raise ValueError(
+                f"RNN got n_inputs={self.n_inputs}, hidden_size={self.hidden_size} and n_outputs="
+                f"{self.n_outputs}, which make {self.layout.size} parameters; expected as many as "
+                f"memory can hold."
+            )
 
     @cached_property
     def layout(self) -> Layout:

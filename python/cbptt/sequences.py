@@ -31,6 +31,9 @@ Array: TypeAlias = NDArray[Any]
 Offsets: TypeAlias = NDArray[np.intp]
 Form: TypeAlias = Literal["list", "ragged", "3d", "2d"]
 
+# What any count may be: a BLAS with 32-bit integers takes no larger dimension.
+MAX_COUNT = 2**31 - 1
+
 _NUMBERS = "biuf"  # dtype.kind of features: bool, integer, floating
 _LABELS = "biufU"  # dtype.kind of what may stand beside the steps: numbers or text
 _EACH = "every sequence must be (n_timesteps, n_features)"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Ragged, read_array
+from cbptt.sequences import MAX_COUNT, Ragged, read_array
 
 __all__ = [
     "Scale",
@@ -247,17 +247,18 @@ def read_exogenous(
 
 
 def check_integer(value: Any, *, caller: str, name: str, least: int = 1) -> int:
-    """Return an int of at least so many, or say what is wrong with it.
+    """Return an int from `least` to `MAX_COUNT`, or say what is wrong with it.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no integer, or too small.
+        If it is no integer, too small, or too large.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{caller} got {name}={value!r}; expected an int from {least} up.")
-    if value < least:
-        raise ValueError(f"{caller} got {name}={value}; expected an int from {least} up.")
+    if not least <= value <= MAX_COUNT:
+        upper = "up" if value < least else f"to {MAX_COUNT}"
+        raise ValueError(f"{caller} got {name}={value}; expected an int from {least} {upper}.")
     return int(value)
 
 
@@ -267,7 +268,7 @@ def read_integers(value: Any, *, caller: str, name: str) -> list[int]:
     Raises
     ------
     TypeError, ValueError
-        If it is no sequence of integers, is empty, or holds one that is too small.
+        If it is no sequence of integers, is empty, or holds one that is too small or too large.
     """
     if not isinstance(value, (list, tuple, range)) and getattr(value, "ndim", 0) != 1:
         raise TypeError(f"{caller} got {name}={value!r}; expected an int or a list of ints.")

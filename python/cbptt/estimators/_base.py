@@ -34,7 +34,7 @@ from cbptt.losses import spell_place
 from cbptt.network import RNN
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
 from cbptt.results import Shard
-from cbptt.sequences import Ragged, Sequences, check_sequences
+from cbptt.sequences import MAX_COUNT, Ragged, Sequences, check_sequences
 from cbptt.training import Trainer
 from cbptt.truncation import Truncation, check_truncation
 
@@ -165,7 +165,8 @@ class BaseRNN(
         if self.early_stopping:
             raise ValueError(
                 f"{type(self).__name__}.partial_fit does not support early_stopping=True, as it is "
-                f"one epoch; call fit, or stop calling it."
+                f"one epoch; set early_stopping=False, and stop when your own validation score "
+                f"stops improving."
             )
         return self._install(self._fit(X, y, sample_weight, None, incremental=True, known=known))
 
@@ -318,7 +319,11 @@ class BaseRNN(
         X, y, sample_weight = (*data, None)[:3]
         sequences = self._check_like(X, network, learned, "validation_data[0]")
         known = {n: v for n, v in learned.items() if n in self._of_targets}
-        labels = self._label(sequences, y, sample_weight, known)
+        try:
+            labels = self._label(sequences, y, sample_weight, known)
+        except (ValueError, TypeError) as error:
+            where = "Here y and sample_weight are validation_data[1:]."
+            raise type(error)(f"{error} {where}") from error
         return self._shard(network, sequences, labels, "validation_data[1]")
 
     def _hold_out(
@@ -350,7 +355,7 @@ class BaseRNN(
     def _streams(self, sequences: Sequences, shortest: int) -> Sequences:
         """Cut sequences into about as many pieces as a mini-batch takes, of a window at least."""
         lengths = sequences.lengths
-        share = self._batch_size() * lengths / sequences.n_steps
+        share = min(self._batch_size(), sequences.n_steps) * lengths / sequences.n_steps
         n_pieces = np.minimum(np.maximum(1, np.rint(share)), lengths // shortest)
         cuts = [
             np.linspace(first, last, int(max(1, n)), endpoint=False).astype(np.intp)
@@ -429,11 +434,11 @@ class BaseRNN(
             sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
         except ValueError:  # nested lists of unequal lengths
             sizes = np.empty(0)
-        if sizes.shape != (1,) or sizes.dtype.kind not in "iu" or sizes[0] < 1:
+        if sizes.shape != (1,) or sizes.dtype.kind not in "iu" or not 1 <= sizes[0] <= MAX_COUNT:
             raise ValueError(
                 f"{type(self).__name__} got hidden_layer_sizes={self.hidden_layer_sizes!r}; the "
-                f"network has one hidden layer, so expected one integer of at least 1, as 64 or "
-                f"(64,)."
+                f"network has one hidden layer, so expected one integer of at least 1 and at most "
+                f"{MAX_COUNT}, as 64 or (64,)."
             )
         return int(sizes[0])
 

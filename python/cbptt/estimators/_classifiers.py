@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
 from cbptt.estimators._generation import Generating
@@ -89,7 +89,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         self._check_used(used)
         weights = np.where(used, weights, 0)
         if known.get("_is_multilabel", flat.ndim == 2):
-            self._check_indicators(flat, used)
+            self._check_indicators(flat, used, sequences)
             if self.class_weight is not None:
                 raise ValueError(
                     f"{type(self).__name__} got class_weight={self.class_weight!r} with several "
@@ -150,15 +150,22 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                 )
         check_classification_targets(flat[used])
 
-    def _check_indicators(self, flat: NDArray[Any], used: NDArray[np.bool_]) -> None:
+    def _check_indicators(
+        self, flat: NDArray[Any], used: NDArray[np.bool_], sequences: Sequences
+    ) -> None:
         name = type(self).__name__
         if flat.ndim != 2:
             raise ValueError(f"{name} got y with one label each; expected a row of 0 and 1 each.")
-        if not np.isin(flat[used], (0, 1)).all():
+        bad = used[:, None] & ~np.isin(flat, (0, 1))
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            place = spell_place(row, sequences, self._readout)
+            value = flat[row, column]
+            why = "Input y contains NaN" if value != value else "Unknown label type"
             raise ValueError(
-                f"{name} got y with rows of {flat.shape[1]} values, of type "
-                f"{type_of_target(flat[used])!r}. Unknown label type: expected one label each, or "
-                f"rows of 0 and 1 that say which labels hold."
+                f"{name} got y{place} with {value} in column {column}, of rows of {flat.shape[1]} "
+                f"values. {why}: expected one label each, or rows of 0 and 1 that say which labels "
+                f"hold."
             )
 
     def _encode(
@@ -300,14 +307,19 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         outputs, sequences = self._outputs(X, finite=True)
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=False)
         true = self._told(flat, sequences, vars(self))
-        told = self._told(self._classes_of(outputs), sequences, vars(self))
+        predicted = self._told(self._classes_of(outputs), sequences, vars(self))
         weights = self._told(
             self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
         )
         used = (weights != 0) & self._is_labelled(true)
         self._check_used(used)
         if self._is_multilabel:
-            self._check_indicators(true, used)
+            self._check_indicators(true, used, sequences)
+            if true.shape != predicted.shape:
+                raise ValueError(
+                    f"{type(self).__name__} got y with rows of {true.shape[1]} values; expected "
+                    f"{predicted.shape[1]}, as in fit."
+                )
         else:
             self._check_labels(true, used, sequences)
             if (true.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
@@ -315,7 +327,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                     f"{type(self).__name__} got y of dtype {true.dtype}; expected labels of the "
                     f"type of its classes, {self.classes_!r}."
                 )
-        return float(accuracy_score(true[used], told[used], sample_weight=weights[used]))
+        return float(accuracy_score(true[used], predicted[used], sample_weight=weights[used]))
 
 
 @documented(BaseRNN.__init__)

@@ -37,7 +37,7 @@ class Schedule:
     def rate(self, epoch: int, n_seen: int) -> float:
         """Return the rate of an epoch, counted from 0, after so many sequences."""
         if self.kind == "invscaling":
-            return float(self.first / (n_seen + 1) ** self.power)
+            return float(self.first * float(n_seen + 1) ** -self.power)  # 0 where that underflows
         if self.kind == "cosine":
             return self.first * (1 + math.cos(math.pi * min(1, epoch / self.n_epochs))) / 2
         return self.first * self.lowered
@@ -129,6 +129,13 @@ class Fitting:
 
     def one_epoch(self) -> None:
         """Train by mini-batches for one epoch, whatever comes of it."""
+        if self._rate() == 0:
+            message = (
+                f"The learning rate is 0 after {self.n_before} epochs of learning_rate="
+                f"{self.schedule.kind!r}, so partial_fit changes nothing. Set a larger max_iter, "
+                f"or another learning_rate."
+            )
+            self.complaints.append((UserWarning, message))
         try:
             self._epoch()
         except KeyboardInterrupt:

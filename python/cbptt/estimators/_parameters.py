@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any, TypedDict, TypeVar
@@ -150,7 +151,10 @@ class TrainingParameters:
         missing: str = "error",
         dtype: str = "auto",
         n_jobs: int | None = None,
+        **unknown: object,
     ) -> None:
+        if unknown:
+            raise TypeError(_unknown_parameter(type(self), next(iter(unknown))))
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -187,6 +191,13 @@ class TrainingParameters:
         self.missing = missing
         self.dtype = dtype
         self.n_jobs = n_jobs
+
+
+def _unknown_parameter(cls: type, name: str) -> str:
+    """Say that a class has no such parameter, and which one may be meant."""
+    close = get_close_matches(name, signature(cls).parameters, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"{cls.__name__}().get_params() has all."
+    return f"{cls.__name__}.__init__() got an unexpected keyword argument {name!r}; {hint}"
 
 
 # The texts, for the class docstrings.
@@ -378,9 +389,9 @@ def documented(
             cls.__doc__ = cls.__doc__.replace(mark, "\n    ".join(rest))
         init: Any = cls.__init__  # type: ignore[misc]
         own = signature(init)
-        parameters = dict(signature(base).parameters)
-        parameters |= {n: p for n, p in own.parameters.items() if p.kind is not p.VAR_KEYWORD}
-        init.__signature__ = own.replace(parameters=list(parameters.values()))
+        parameters = {**signature(base).parameters, **own.parameters}
+        named = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
+        init.__signature__ = own.replace(parameters=named)
         return cls
 
     return complete

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -487,6 +488,15 @@ def test_targets_that_do_not_fit_are_known_as_those_of_validation_data() -> None
     assert_refused(lambda: fit(sequences(), [0, np.nan, 1]), ValueError, *told)
     told = "y of dtype object", r"y and sample_weight are validation_data\[1:\]"
     assert_refused(lambda: fit(sequences(), ["a", None, "b"]), ValueError, *told)
+
+
+@pytest.mark.parametrize("estimator", [RNNSequenceClassifier, RNNSequenceRegressor])
+def test_a_target_taught_at_each_step_is_named_as_that_of_a_sequence(estimator: type) -> None:
+    with pytest.warns(ConvergenceWarning):
+        model = estimator(3, max_iter=1).fit(sequences(), LABELS)
+    for method in (model.fit, model.score):
+        call = partial(method, sequences(), [0, 1, np.inf])
+        assert_refused(call, ValueError, r"y\[2\][: ]")
 
 
 def test_a_score_of_other_rows_than_fitted_names_how_many_are_expected() -> None:

@@ -109,6 +109,10 @@ class BaseRNN(
         """
 
     @abstractmethod
+    def _spell(self, row: int, sequences: Sequences, form: Mapping[str, Any]) -> str:
+        """Return the place of a target, as y is indexed; `form` is what was learned of y."""
+
+    @abstractmethod
     def _share_out(
         self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
     ) -> NDArray[np.floating]:

@@ -24,7 +24,6 @@ from cbptt.estimators._targets import (
     TargetPerStep,
     steps_like,
 )
-from cbptt.losses import spell_place
 from cbptt.results import Shard
 from cbptt.sequences import Sequences
 
@@ -89,7 +88,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         self._check_used(used)
         weights = np.where(used, weights, 0)
         if known.get("_is_multilabel", flat.ndim == 2):
-            self._check_indicators(flat, used, sequences)
+            self._check_indicators(flat, used, sequences, learned)
             if self.class_weight is not None:
                 raise ValueError(
                     f"{type(self).__name__} got class_weight={self.class_weight!r} with several "
@@ -104,7 +103,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             even = np.ones_like(weights)
             return Labels(flat, weights, even, n_outputs, "logistic", "log_loss", learned)
 
-        self._check_labels(flat, used, sequences)
+        self._check_labels(flat, used, sequences, learned)
         classes = known.get("classes_")
         if classes is None:
             if "_needs_classes" in known:
@@ -113,7 +112,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                     f"the first call, as later ones may bring others."
                 )
             classes = np.unique(flat[used])
-        encoded = self._encode(flat, used, classes, sequences)
+        encoded = self._encode(flat, used, classes, sequences, learned)
         shares = self._share_out(weights, sequences, learned)
         emphasis = self._class_weights(classes, encoded, shares)[encoded]
         learned |= {"classes_": classes, "_is_multilabel": False}
@@ -133,7 +132,11 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         return np.asarray(~is_missing.all(axis=1))
 
     def _check_labels(
-        self, flat: NDArray[Any], used: NDArray[np.bool_], sequences: Sequences
+        self,
+        flat: NDArray[Any],
+        used: NDArray[np.bool_],
+        sequences: Sequences,
+        form: Mapping[str, Any],
     ) -> None:
         name = type(self).__name__
         if flat.ndim != 1:
@@ -144,14 +147,18 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         if flat.dtype.kind == "f":
             bad = used & ~np.isfinite(flat)
             if bad.any():
-                place = spell_place(int(np.argmax(bad)), sequences, self._readout)
+                place = self._spell(int(np.argmax(bad)), sequences, form)
                 raise ValueError(
                     f"{name} got y{place}: Input y contains NaN or infinity; labels must be finite."
                 )
         check_classification_targets(flat[used])
 
     def _check_indicators(
-        self, flat: NDArray[Any], used: NDArray[np.bool_], sequences: Sequences
+        self,
+        flat: NDArray[Any],
+        used: NDArray[np.bool_],
+        sequences: Sequences,
+        form: Mapping[str, Any],
     ) -> None:
         name = type(self).__name__
         if flat.ndim != 2:
@@ -159,7 +166,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         bad = used[:, None] & ~np.isin(flat, (0, 1))
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            place = spell_place(row, sequences, self._readout)
+            place = self._spell(row, sequences, form)
             value = flat[row, column]
             why = "Input y contains NaN" if value != value else "Unknown label type"
             raise ValueError(
@@ -174,13 +181,14 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         used: NDArray[np.bool_],
         classes: NDArray[Any],
         sequences: Sequences,
+        form: Mapping[str, Any],
     ) -> NDArray[np.intp]:
         """(R,) the number of each label's class, 0 where there is none."""
         places = np.searchsorted(classes, flat).clip(0, len(classes) - 1)
         unknown = used & (classes[places] != flat)
         if unknown.any():
             first = int(np.argmax(unknown))
-            place = spell_place(first, sequences, self._readout)
+            place = self._spell(first, sequences, form)
             raise ValueError(
                 f"{type(self).__name__} got y{place} = {flat[first]!r}, which is none of the "
                 f"classes {classes!r}; warm_start, partial_fit and validation_data need those of "
@@ -305,28 +313,29 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
 
     def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
         outputs, sequences = self._outputs(X, finite=True)
+        form = vars(self)
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=False)
-        true = self._told(flat, sequences, vars(self))
-        predicted = self._told(self._classes_of(outputs), sequences, vars(self))
-        weights = self._told(
-            self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
-        )
-        used = (weights != 0) & self._is_labelled(true)
+        weights = self._weigh(sample_weight, sequences, form)
+        used = (weights != 0) & self._is_labelled(flat)
         self._check_used(used)
+        classes = self._classes_of(outputs)
         if self._is_multilabel:
-            self._check_indicators(true, used, sequences)
-            if true.shape != predicted.shape:
+            self._check_indicators(flat, used, sequences, form)
+            if flat.shape != classes.shape:
                 raise ValueError(
-                    f"{type(self).__name__} got y with rows of {true.shape[1]} values; expected "
-                    f"{predicted.shape[1]}, as in fit."
+                    f"{type(self).__name__} got y with rows of {flat.shape[1]} values; expected "
+                    f"{classes.shape[1]}, as in fit."
                 )
         else:
-            self._check_labels(true, used, sequences)
-            if (true.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
+            self._check_labels(flat, used, sequences, form)
+            if (flat.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
                 raise ValueError(
-                    f"{type(self).__name__} got y of dtype {true.dtype}; expected labels of the "
+                    f"{type(self).__name__} got y of dtype {flat.dtype}; expected labels of the "
                     f"type of its classes, {self.classes_!r}."
                 )
+        true, predicted, weights, used = (
+            self._told(values, sequences, form) for values in (flat, classes, weights, used)
+        )
         return float(accuracy_score(true[used], predicted[used], sample_weight=weights[used]))
 
 

@@ -15,7 +15,6 @@ from sklearn.utils import Tags
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
 from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
 from cbptt.estimators._targets import POOLING_CONSTRAINT, TargetPerSequence, TargetPerStep
-from cbptt.losses import spell_place
 from cbptt.results import Shard
 from cbptt.sequences import Sequences
 
@@ -53,7 +52,7 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
             raise ValueError(f"{name} got y with 0 outputs; expected at least one.")
         weights = self._weigh(sample_weight, sequences, learned)
         used = (weights != 0) & self._is_labelled(flat)
-        self._check_finite(flat, used, sequences)
+        self._check_finite(flat, used, sequences, learned)
         n_outputs = 1 if flat.ndim == 1 else flat.shape[1]
         if known and (flat.ndim == 1, n_outputs) != (known["_flat_targets"], known["n_outputs_"]):
             raise ValueError(
@@ -72,14 +71,18 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         return np.asarray(~np.isnan(flat).reshape(len(flat), -1).all(axis=1))
 
     def _check_finite(
-        self, flat: NDArray[Any], used: NDArray[np.bool_], sequences: Sequences
+        self,
+        flat: NDArray[Any],
+        used: NDArray[np.bool_],
+        sequences: Sequences,
+        form: Mapping[str, Any],
     ) -> None:
         if flat.dtype.kind != "f":
             return
         bad = used & ~np.isfinite(flat).reshape(len(flat), -1).all(axis=1)
         if bad.any():
             first = int(np.argmax(bad))
-            place = spell_place(first, sequences, self._readout)
+            place = self._spell(first, sequences, form)
             raise ValueError(
                 f"{type(self).__name__} got y{place} = {flat[first]}; targets must be finite. "
                 f"Input y contains NaN or infinity."
@@ -149,21 +152,22 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
 
     def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
         outputs, sequences = self._outputs(X, finite=True)
+        form = vars(self)
         flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=True)
-        weights = self._told(
-            self._weigh(sample_weight, sequences, vars(self)), sequences, vars(self)
-        )
-        true = self._told(flat, sequences, vars(self))
-        told = self._told(self._numbers(outputs), sequences, vars(self))
-        if true.shape != told.shape:
+        weights = self._weigh(sample_weight, sequences, form)
+        numbers = self._numbers(outputs)
+        if flat.shape != numbers.shape:
             raise ValueError(
-                f"{type(self).__name__} got y with targets of shape {true.shape[1:]}; expected "
-                f"{told.shape[1:]}, as in fit."
+                f"{type(self).__name__} got y with targets of shape {flat.shape[1:]}; expected "
+                f"{numbers.shape[1:]}, as in fit."
             )
-        used = (weights != 0) & self._is_labelled(true)
+        used = (weights != 0) & self._is_labelled(flat)
         self._check_used(used)
-        self._check_finite(true, used, sequences)
-        return float(r2_score(true[used], told[used], sample_weight=weights[used]))
+        self._check_finite(flat, used, sequences, form)
+        true, predicted, weights, used = (
+            self._told(values, sequences, form) for values in (flat, numbers, weights, used)
+        )
+        return float(r2_score(true[used], predicted[used], sample_weight=weights[used]))
 
 
 @documented(BaseRNN.__init__)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import column_or_1d
 
-from cbptt.losses import flatten_targets, flatten_weights
+from cbptt.losses import flatten_targets, flatten_weights, spell_place
 from cbptt.sequences import Ragged, Sequences
 
 POOLING_CONSTRAINT = [StrOptions({"last", "mean", "max"})]
@@ -65,6 +65,10 @@ class TargetPerSequence:
     ) -> NDArray[np.floating]:
         """Of the weights in training those of the targets that are told."""
         return weights
+
+    def _spell(self, row: int, sequences: Sequences, form: Mapping[str, Any]) -> str:
+        """Return the place of a target, as y is indexed."""
+        return spell_place(row, sequences, "last")
 
 
 class TargetPerStep:
@@ -141,6 +145,13 @@ class TargetPerStep:
         """Of the weights in training those of the targets that are told, not shared any more."""
         told = self._told(weights, sequences, form)
         return told * sequences.lengths if form["_replicates"] else told
+
+    def _spell(self, row: int, sequences: Sequences, form: Mapping[str, Any]) -> str:
+        """Return the place of a step's target, as y is indexed."""
+        if not form["_replicates"]:
+            return spell_place(row, sequences, "every")
+        i = int(np.searchsorted(sequences.offsets, row, side="right")) - 1
+        return spell_place(i, sequences, "last")
 
 
 def steps_like(sequences: Sequences, values: NDArray[Any]) -> Any:

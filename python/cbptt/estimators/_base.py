@@ -161,7 +161,8 @@ class BaseRNN(
             When max_iter epochs pass without convergence (but with learning_rate="cosine"), the
             loss ceases to be finite, or a score on held-out sequences is not.
         UserWarning
-            When Ctrl-C ends training; the weights until then are kept.
+            When Ctrl-C ends training; the weights until then are kept, with early_stopping the best
+            of them.
         """
         return self._install(self._fit(X, y, sample_weight, validation_data))
 

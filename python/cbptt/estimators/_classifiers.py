@@ -450,8 +450,9 @@ class RNNSequenceClassifier(Generating, TargetPerStep, _Classifier, auto_wrap_ou
     loss, summed over steps, is minimised by exact backpropagation through time. Where y has rows of
     0 and 1 at each step, several labels at once, each label has a logistic output.
 
-    Where y is one class for each sequence, it is taught at each of its steps, and predicted after
-    the last one (target replication, Lipton, Kale, Elkan & Wetzel 2016).
+    Where y is one class for each sequence, it is taught at each of its steps, which share its
+    weight, and predicted after the last one (target replication, Lipton, Kale, Elkan & Wetzel
+    2016).
 
     Where y is the next symbol of each step, `sample` lets the network go on by itself.
 

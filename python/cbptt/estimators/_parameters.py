@@ -221,7 +221,7 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         Step size of an epoch: learning_rate_init; learning_rate_init / (t_ + 1) ** power_t, with
         the number of sequences seen; learning_rate_init, divided by 5 whenever training would
         stop for tol, until it is 1e-6; or half a cosine, from learning_rate_init to 0 at max_iter.
-        Not for "lbfgs".
+        `partial_fit` never stops for tol. Not for "lbfgs".
     learning_rate_init : float, default=0.001
         Step size at the beginning.
     power_t : float, default=0.5
@@ -236,7 +236,7 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
     tol : float, default=1e-4
         Training stops when the loss (with early_stopping the validation score) has not improved
         by at least tol for more than n_iter_no_change epochs; "lbfgs" where no entry of the
-        gradient is larger.
+        gradient is larger, or the loss does not fall any more.
     verbose : bool or int, default=False
         Print the loss of each epoch.
     warm_start : bool, default=False
@@ -300,7 +300,8 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
         more input for each variable, 1 where it is missing and 0 elsewhere. NaN that pads short
         sequences is not missing: take it off by `Ragged.from_padded`.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training and prediction; "auto" is float32 where all of X is, else float64.
+        Precision of training and prediction; "auto" is float32 where that is NumPy's common type of
+        all sequences, else float64.
     n_jobs : int or None, default=None
         Threads that share out the sequences of a mini-batch, and of a prediction. None is 1, unless
         in a `joblib.parallel_config` context; -1 is all processors. Never more than
@@ -322,9 +323,10 @@ _ATTRIBUTES = """network_ : RNN
     out_activation_ : str
         The output function.
     n_iter_ : int
-        Epochs run, or iterations of "lbfgs"; those of all calls of `partial_fit`.
+        Epochs of the last `fit`, or iterations of "lbfgs", and of the calls of `partial_fit` after
+        it.
     t_ : int
-        Sequences seen: n_iter_ times their number.
+        Sequences seen in training, those of the fits before a warm start included.
     loss_ : float
         Loss of the last epoch: the mean over targets, penalty included.
     best_loss_ : float or None
@@ -334,7 +336,7 @@ _ATTRIBUTES = """network_ : RNN
     grad_norm_curve_ : list of floats
         Mean norm of the gradients of each epoch, before clipping.
     clip_rate_ : float
-        Share of the mini-batches whose gradient was clipped.
+        Share of the solver's steps whose gradient was clipped.
     validation_loss_curve_, validation_scores_ : lists of floats, or None
         Loss, without penalty and class weights, and score on the held-out sequences after each
         epoch; None where there are none.

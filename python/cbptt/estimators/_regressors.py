@@ -235,8 +235,9 @@ class RNNSequenceRegressor(TargetPerStep, _Regressor, auto_wrap_output_keys=None
     error, summed over steps, is minimised by exact backpropagation through time. A step whose
     target is NaN, in all of its numbers, is unlabelled: it has no loss.
 
-    Where y is one number for each sequence, it is taught at each of its steps, and predicted after
-    the last one (target replication, Lipton, Kale, Elkan & Wetzel 2016).
+    Where y is one number for each sequence, it is taught at each of its steps, which share its
+    weight, and predicted after the last one (target replication, Lipton, Kale, Elkan & Wetzel
+    2016). NaN is a sequence without a target.
 
     Parameters
     ----------

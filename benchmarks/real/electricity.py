@@ -166,7 +166,7 @@ def run(report: Report, quick: bool) -> None:
     candidates = list(ParameterGrid(QUICK_GRID if quick else GRID))
     errors = [past(parameters) for parameters in candidates]
     seconds = time.perf_counter() - started
-    best = candidates[int(np.argmin(errors))]
+    best = candidates[int(np.nanargmin(errors))]
     report.line(
         f"of {len(candidates)} candidates the best in weeks 7 and 8, fitted on the six before: "
         f"{spelled(best)}"

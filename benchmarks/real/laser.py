@@ -223,7 +223,7 @@ def chosen(
         ]
         next_values.append(statistics.mean(run.next_value for run in runs))
         forecasts.append(statistics.mean(run.forecasts for run in runs))
-    best = [errors.index(min(errors)) for errors in (next_values, forecasts)]
+    best = [int(np.nanargmin(errors)) for errors in (next_values, forecasts)]
     return candidates[best[0]], candidates[best[1]]
 
 

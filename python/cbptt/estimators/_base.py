@@ -122,7 +122,7 @@ class BaseRNN(
     def _score_outputs(
         self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
     ) -> float:
-        """Score the network's outputs as `score` would, once `learned` is."""
+        """Score the network's outputs as `score` would, once `learned` is; NaN if there is none."""
 
     # ---- fit ----------------------------------------------------------------------------------
 

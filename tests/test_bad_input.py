@@ -499,6 +499,30 @@ def test_a_target_taught_at_each_step_is_named_as_that_of_a_sequence(estimator: 
         assert_refused(call, ValueError, r"y\[2\][: ]")
 
 
+@pytest.mark.parametrize(
+    ("classes", "error", "item"),
+    [
+        (["a", None], ValueError, "classes of dtype object"),
+        ([0, 1, np.nan], ValueError, r"classes\[2\] = nan"),
+        ([], ValueError, "0 classes"),
+        ("ab", TypeError, "classes of type str"),
+        ({0, 1}, TypeError, "classes of type set"),
+        ([[0, 1]], ValueError, r"classes .*shape \(1, 2\)"),
+    ],
+)
+def test_classes_that_are_no_labels_are_refused(classes: Any, error: Any, item: str) -> None:
+    model = RNNClassifier(3)
+    call = partial(model.partial_fit, sequences(), LABELS, classes=classes)
+    assert_refused(call, error, f"^RNNClassifier got {item}")
+
+
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, None])
+def test_a_weight_of_a_class_that_is_no_weight_is_refused(weight: Any) -> None:
+    model = RNNClassifier(3, class_weight={0: weight})
+    told = "^RNNClassifier got class_weight={0: ", NOT_NEGATIVE
+    assert_refused(lambda: model.fit(sequences(), LABELS), ValueError, *told)
+
+
 def test_a_score_of_other_rows_than_fitted_names_how_many_are_expected() -> None:
     rows = [[0, 1], [1, 0], [1, 1]]
     with pytest.warns(ConvergenceWarning):

@@ -25,7 +25,7 @@ from cbptt.estimators._targets import (
     steps_like,
 )
 from cbptt.results import Shard
-from cbptt.sequences import Sequences
+from cbptt.sequences import Sequences, read_array
 
 _CONSTRAINTS = CONSTRAINTS | {"class_weight": [dict, StrOptions({"balanced"}), None]}
 
@@ -66,7 +66,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
         """
         known: dict[str, Any] = {"_needs_classes": True}
         if classes is not None:
-            known = {"classes_": np.unique(np.asarray(classes))}
+            known = {"classes_": self._read_classes(classes)}
             if hasattr(self, "classes_") and not np.array_equal(self.classes_, known["classes_"]):
                 raise ValueError(
                     f"{type(self).__name__} got classes={classes!r}, which is not the same as on "
@@ -78,6 +78,20 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
                 f"it does not see all targets; pass a dict, or sample_weight."
             )
         return self._partial_fit(X, y, sample_weight, known)
+
+    def _read_classes(self, classes: Any) -> NDArray[Any]:
+        """(n_classes,) classes, sorted and each of them once."""
+        name = type(self).__name__
+        expected = "expected a list or array of at least one class, all of them labels of one kind"
+        labels = read_array(
+            classes, caller=name, name="classes", ndims=(1,), expected=expected, text=True
+        )
+        if len(labels) == 0:
+            raise ValueError(f"{name} got 0 classes; {expected}.")
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            i = int(np.isfinite(labels).argmin())
+            raise ValueError(f"{name} got classes[{i}] = {labels[i]}; classes must be finite.")
+        return np.unique(labels)
 
     def _read_targets(
         self, y: Any, sequences: Sequences, sample_weight: Any, known: dict[str, Any]
@@ -207,9 +221,13 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             there = counts > 0
             shares = counts.sum() / (there.sum() * np.where(there, counts, 1))
             return np.where(there, shares, 0)
-        return np.asarray(
-            compute_class_weight(self.class_weight, classes=classes, y=classes), np.float64
-        )
+        each = compute_class_weight(self.class_weight, classes=classes, y=classes)
+        if not (np.isfinite(each) & (each >= 0)).all():
+            raise ValueError(
+                f"{type(self).__name__} got class_weight={self.class_weight!r}; weights must be "
+                f"finite and not negative."
+            )
+        return np.asarray(each, np.float64)
 
     def _check_learned(self) -> None:
         super()._check_learned()

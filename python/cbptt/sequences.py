@@ -580,6 +580,14 @@ def _is_table(X: Any) -> bool:
     )
 
 
+def _find_odd(array: Array) -> tuple[tuple[int, ...], Any] | None:
+    """Return the first object that is not of the kind of most, text or numbers, and its index."""
+    kinds: tuple[Any, ...] = (str, (Real, np.bool_))
+    most = max(kinds, key=lambda kind: sum(isinstance(value, kind) for value in array.flat))
+    odd = (pair for pair in np.ndenumerate(array) if not isinstance(pair[1], most))
+    return next(odd, None)
+
+
 def _offsets(lengths: Offsets) -> Offsets:
     """(n + 1,) running sum of the lengths, from 0."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.intp)
@@ -625,8 +633,10 @@ class _Reader:
         i: int | None = None,
         advice: str | None = None,
     ) -> Exception:
-        where = self.name if i is None else f"{self.name}[{i}]"
-        return kind(f"{self.caller} got {where} {got}; {advice or self.each}.")
+        return kind(f"{self.caller} got {self._where(i)} {got}; {advice or self.each}.")
+
+    def _where(self, i: int | None) -> str:
+        return self.name if i is None else f"{self.name}[{i}]"
 
     @property
     def _every_value(self) -> str:
@@ -780,5 +790,9 @@ class _Reader:
         mixed = plain.dtype.kind == "U" and not all(isinstance(v, str) for v in array.flat)
         if plain.shape != array.shape or plain.dtype.kind == "O" or mixed:
             got = "of dtype object with values that are not of one kind"
+            if odd := _find_odd(array):
+                place, value = odd
+                where = self._where(i) + "".join(f"[{k}]" for k in place)
+                got += f": {where} is of type {type(value).__name__}"
             raise self.error(ValueError, got, i, self._every_value)
         return plain

@@ -295,7 +295,7 @@ class Odd(Naive):
     [
         ({"horizon": 0}, ValueError, "horizon=0; expected an int from 1 up"),
         ({"horizon": 2.5}, TypeError, "horizon=2.5; expected an int"),
-        ({"stride": 2**63}, ValueError, "stride=92.*; expected an int from 1 to 2147483647"),
+        ({"stride": 2**63}, ValueError, "stride=92.*; expected an int from 1 up to 2147483647"),
         ({"stride": 0}, ValueError, "stride=0; expected an int from 1 up"),
         ({"refit": -1}, ValueError, "refit=-1; expected an int from 1 up"),
         ({"refit": "yes"}, TypeError, "refit='yes'; expected an int"),

@@ -251,7 +251,13 @@ BAD_LABELS: list[tuple[str, Any, Any, str, str]] = [
     ("a mix", boxed("a", 1, "b"), ValueError, r"y .*: y\[1\] is of type int", ONE_KIND),
     ("text last", boxed(0, 1, "b"), ValueError, r"y .*: y\[2\] is of type str", ONE_KIND),
     ("no kind", [None] * 3, ValueError, r"y .*: y\[0\] is of type NoneType", ONE_KIND),
-    ("a row", [list("ab"), ["a", 0], list("ba")], ValueError, r"y .*: y\[1\]\[1\] is of type", "int"),
+    (
+        "a row",
+        [list("ab"), ["a", 0], list("ba")],
+        ValueError,
+        r"y .*: y\[1\]\[1\] is of type",
+        "int",
+    ),
 ]
 
 BAD_NUMBERS: list[tuple[str, Any, Any, str, str]] = [

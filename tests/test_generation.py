@@ -265,6 +265,7 @@ REFUSED = [
     # what, arguments beside those that are right, the error, what it tells
     ("no step", {"n_steps": 0}, ValueError, "n_steps=0; expected an int from 1 up"),
     ("steps below 0", {"n_steps": -2}, ValueError, "n_steps=-2; expected an int from 1 up"),
+    ("too many steps", {"n_steps": 2**63}, ValueError, "; expected an int from 1 up to 2147483647"),
     ("half a step", {"n_steps": 1.5}, ValueError, "n_steps=1.5; expected an int"),
     ("true steps", {"n_steps": True}, ValueError, "n_steps=True; expected an int"),
     ("no steps", {"n_steps": None}, ValueError, "n_steps=None; expected an int"),

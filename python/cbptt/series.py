@@ -247,18 +247,18 @@ def read_exogenous(
 
 
 def check_integer(value: Any, *, caller: str, name: str, least: int = 1) -> int:
-    """Return an int from `least` to `MAX_COUNT`, or say what is wrong with it.
+    """Return an int from `least` up to `MAX_COUNT`, or say what is wrong with it.
 
     Raises
     ------
     TypeError, ValueError
         If it is no integer, too small, or too large.
     """
+    expected = f"expected an int from {least} up to {MAX_COUNT}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{caller} got {name}={value!r}; expected an int from {least} up.")
+        raise TypeError(f"{caller} got {name}={value!r}; {expected}.")
     if not least <= value <= MAX_COUNT:
-        upper = "up" if value < least else f"to {MAX_COUNT}"
-        raise ValueError(f"{caller} got {name}={value}; expected an int from {least} {upper}.")
+        raise ValueError(f"{caller} got {name}={value}; {expected}.")
     return int(value)
 
 

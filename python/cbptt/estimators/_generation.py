@@ -12,7 +12,7 @@ from cbptt.estimators._parameters import make_generator
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN
 from cbptt.rollout import draw_symbols
-from cbptt.sequences import Ragged, Sequences, read_array
+from cbptt.sequences import MAX_COUNT, Ragged, Sequences, read_array
 
 _START = "expected a list or 1-D array of at least one label, or a list of such"
 
@@ -195,8 +195,11 @@ def _out_of_range(symbols: NDArray[np.intp], network: RNN, caller: str) -> Float
 
 
 def _check_n_steps(n_steps: Any, caller: str) -> int:
-    if isinstance(n_steps, bool) or not isinstance(n_steps, (int, np.integer)) or n_steps < 1:
-        raise ValueError(f"{caller} got n_steps={n_steps!r}; expected an int from 1 up.")
+    is_int = isinstance(n_steps, (int, np.integer)) and not isinstance(n_steps, bool)
+    if not is_int or not 1 <= n_steps <= MAX_COUNT:
+        raise ValueError(
+            f"{caller} got n_steps={n_steps!r}; expected an int from 1 up to {MAX_COUNT}."
+        )
     return int(n_steps)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cbptt.estimators._missing import indicate
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN
-from cbptt.sequences import Sequences, check_sequences, read_array
+from cbptt.sequences import MAX_COUNT, Sequences, check_sequences, read_array
 
 Array = NDArray[np.floating]
 
@@ -43,8 +43,12 @@ class Streaming(Snapshot):
             which cannot be told from the last one.
         """
         network = self._snapshot()._network_of_steps()
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"{type(self).__name__}.start got n={n!r}; expected an int from 1 up.")
+        is_int = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+        if not is_int or not 1 <= n <= MAX_COUNT:
+            raise ValueError(
+                f"{type(self).__name__}.start got n={n!r}; expected an int from 1 up to "
+                f"{MAX_COUNT}."
+            )
         return network.start(int(n))
 
     def step(self, x: Any, state: Any) -> tuple[Array, Array]:

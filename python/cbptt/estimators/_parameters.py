@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from inspect import signature
@@ -19,9 +20,18 @@ from cbptt.parameters import INITIALISATIONS
 SOLVERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs")
 SCHEDULES = ("constant", "invscaling", "adaptive", "cosine")
 
+
+class _Floats(Interval):  # type: ignore[misc]
+    """An interval of the numbers that are floats: an int may be larger than all of them."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the value is in the interval, and a float or the size of one."""
+        return bool(super().is_satisfied_by(val) and val <= sys.float_info.max)
+
+
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
-_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-_POSITIVE = Interval(Real, 0, None, closed="neither")
+_NOT_NEGATIVE = _Floats(Real, 0, None, closed="left")
+_POSITIVE = _Floats(Real, 0, None, closed="neither")
 _SHARE = Interval(Real, 0, 1, closed="left")
 
 CONSTRAINTS: dict[str, list[Any]] = {

@@ -577,6 +577,18 @@ def _is_table(X: Any) -> bool:
     )
 
 
+def _is_missing(array: Array) -> NDArray[np.bool_]:
+    """Which objects stand for no value: None, and NA of pandas, which need not be installed."""
+    is_missing = np.frompyfunc(lambda v: v is None or type(v).__name__ == "NAType", 1, 1)
+    return np.asarray(is_missing(array), dtype=np.bool_)
+
+
+def _is_nullable_float32(item: Any) -> bool:
+    """Whether pandas stores it as float32 with NA, of which NumPy makes objects."""
+    dtypes = item.dtypes if hasattr(item, "columns") else [getattr(item, "dtype", None)]
+    return all(getattr(dtype, "numpy_dtype", None) == np.float32 for dtype in dtypes)
+
+
 def _offsets(lengths: Offsets) -> Offsets:
     """(n + 1,) running sum of the lengths, from 0."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.intp)
@@ -694,7 +706,13 @@ class _Reader:
 
     def lengths(self, lengths: ArrayLike, longest: int) -> Offsets:
         """(n,) lengths, each from 1 to longest."""
-        checked = np.asarray(lengths)
+        rule = "expected an integer for each sequence"
+        reader = _Reader(self.caller, "lengths", each=rule, whole=rule)
+        checked = reader._plain(lengths, None)
+        if checked.dtype.kind == "O":
+            checked = reader._unboxed(checked, None)
+        if checked.ndim == 1 and checked.dtype.kind == "f" and np.isnan(checked).any():
+            raise reader.error(ValueError, "without a value", int(np.isnan(checked).argmax()))
         if checked.ndim != 1 or checked.dtype.kind not in "biu":
             raise TypeError(
                 f"{self.caller} got lengths of dtype {checked.dtype} and shape {checked.shape}; "
@@ -758,6 +776,8 @@ class _Reader:
             array = np.asarray(item)
             if array.dtype.kind == "U" and isinstance(item, (list, tuple)):
                 return np.asarray(item, dtype=object)  # NumPy would spell numbers beside text
+            if array.dtype.kind == "O" and _is_nullable_float32(item):
+                return self._unboxed(array, i).astype(np.float32)
             return array
         except (TypeError, ValueError, OverflowError, RuntimeError) as cause:
             kind = TypeError if isinstance(cause, TypeError) else ValueError
@@ -765,7 +785,9 @@ class _Reader:
             raise self.error(kind, f"that is no array ({cause})", i, advice) from cause
 
     def _unboxed(self, array: Array, i: int | None) -> Array:
-        """An array of objects as the numbers or the text that it holds."""
+        """An array of objects as the numbers or the text that it holds; missing ones are NaN."""
+        if not all(value is None for value in array.flat):  # those are no numbers for certain
+            array = np.where(_is_missing(array), np.nan, array)
         try:
             plain = np.array(array.tolist()) if array.size else np.empty(array.shape)
             if plain.dtype.kind == "O" and self.kinds == _NUMBERS:
@@ -777,5 +799,8 @@ class _Reader:
         mixed = plain.dtype.kind == "U" and not all(isinstance(v, str) for v in array.flat)
         if plain.shape != array.shape or plain.dtype.kind == "O" or mixed:
             got = "of dtype object with values that are not of one kind"
+            no_text = [place for place, v in np.ndenumerate(array) if not isinstance(v, str)]
+            if mixed and all(array[place] != array[place] for place in no_text):
+                got += f": no text at {list(no_text[0])}"
             raise self.error(ValueError, got, i, self._every_value)
         return plain

@@ -1,0 +1,230 @@
+"""Times in the forms that data frames hold: what orders them.
+
+A column of times may hold numbers, dates, durations, periods or text. Its order is that of an array
+of numbers, datetimes or durations, which `read_times` makes of it. Text has an order only where it
+can be read without a guess: 04/02/2024 is a day of April or of February.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from numbers import Real
+from string import ascii_lowercase, ascii_uppercase
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Times", "read_index", "read_times"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+_NOT_A_TIME = np.iinfo(np.int64).min  # NaT as an integer
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """What orders times.
+
+    Attributes
+    ----------
+    values : (n,) ndarray of numbers, datetime64 or timedelta64
+        In the order of the times; with a time zone they are UTC, and periods are their first
+        moments.
+    zoned : bool
+        Whether they have a time zone.
+    """
+
+    values: Array
+    zoned: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Return what they are, for errors."""
+        if self.values.dtype.kind != "M":
+            return "durations" if self.values.dtype.kind == "m" else "numbers"
+        return "times with a time zone" if self.zoned else "times without a time zone"
+
+
+def read_times(given: Array | Sequence[Any]) -> Times:
+    """Find the order of times, none of which is missing.
+
+    Parameters
+    ----------
+    given : (n,) ndarray, or sequence of n objects
+        Numbers, datetimes, dates, times of day, durations, periods of pandas of one frequency; or
+        text: integers, ISO 8601 as "2024-01-28" or "2024-01-28 08:30+01:00", years with months or
+        quarters as "2024-01" or "2024-Q1", hours with minutes as "8:30", or letters counted from a.
+
+    Raises
+    ------
+    TypeError
+        If these are no times, or of several kinds.
+    ValueError
+        If the order of text is not known, or a number is not finite or a date in disguise.
+    """
+    if not isinstance(given, np.ndarray) or given.dtype.kind not in "iufmM":
+        times = _read_objects(list(given))
+    else:
+        times = Times(given)
+    values = times.values
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"the number {values[~np.isfinite(values)][0]}")
+    if values.dtype == np.int64 and (values == _NOT_A_TIME).any():
+        raise ValueError(f"the number {_NOT_A_TIME}, which stands for a missing date")
+    if values.dtype.kind in "iu" and _are_days_first(values):
+        raise ValueError(f"the number {given[0]}, which looks like a date with its year last")
+    return times
+
+
+def read_index(item: Any) -> Times | None:
+    """Read the index of a data frame or Series of pandas; None where it has no order or no index.
+
+    Parameters
+    ----------
+    item : object
+    """
+    index: Any = getattr(item, "index", None)
+    if getattr(index, "nlevels", 0) != 1:
+        return None
+    if getattr(index, "tz", None) is not None:
+        return Times(index.tz_convert(None).to_numpy(), zoned=True)
+    if hasattr(index, "to_timestamp"):
+        index = index.to_timestamp()
+    try:
+        return read_times(index.to_numpy())
+    except (TypeError, ValueError):
+        return None
+
+
+def _read_objects(given: list[Any]) -> Times:
+    for belong, read in _FORMS:
+        if all(map(belong, given)):
+            return Times(read(given), zoned=belong is _is_zoned)
+    if all(isinstance(value, str) for value in given):
+        return _read_text(given)
+    first = given[0]
+    other = next((value for value in given if type(value) is not type(first)), None)
+    if other is None:
+        raise TypeError(f"{first!r} of type {type(first).__name__}")
+    raise TypeError(f"values of several kinds, such as {first!r} and {other!r}")
+
+
+# ---- objects ------------------------------------------------------------------------------------
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
+
+
+def _is_zoned(value: Any) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _is_datetime(value: Any) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is None
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+def _is_time_of_day(value: Any) -> bool:
+    return isinstance(value, time) and value.tzinfo is None
+
+
+def _is_period(value: Any) -> bool:
+    return type(value).__name__ == "Period" and hasattr(value, "start_time")
+
+
+def _read_numbers(given: list[Any]) -> Array:
+    array = np.array(given)  # integers stay exact
+    return array if array.dtype.kind in "iuf" else array.astype(np.float64)
+
+
+def _read_zoned(given: list[datetime]) -> Array:
+    return np.array([value.astimezone(UTC).replace(tzinfo=None) for value in given], "M8[us]")
+
+
+def _read_times_of_day(given: list[time]) -> Array:
+    seconds = [(t.hour * 60 + t.minute) * 60 + t.second for t in given]
+    return np.array(
+        [s * 10**6 + t.microsecond for s, t in zip(seconds, given, strict=True)], "m8[us]"
+    )
+
+
+def _read_periods(given: list[Any]) -> Array:
+    if len({value.freqstr for value in given}) > 1:
+        raise TypeError("periods of several frequencies")
+    return np.array([value.start_time.to_datetime64() for value in given])
+
+
+# What belongs to each form of objects, and what its order is.
+_FORMS: list[tuple[Callable[[Any], bool], Callable[[list[Any]], Array]]] = [
+    (_is_number, _read_numbers),
+    (_is_zoned, _read_zoned),
+    (_is_datetime, lambda given: np.array(given, "M8[us]")),
+    (_is_date, lambda given: np.array(given, "M8[D]")),
+    (_is_time_of_day, _read_times_of_day),
+    (lambda value: isinstance(value, timedelta), lambda given: np.array(given, "m8[us]")),
+    (_is_period, _read_periods),
+]
+
+# ---- text ---------------------------------------------------------------------------------------
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_QUARTER = re.compile(r"([0-9]{4})-?Q([1-4])")
+_CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]+)?))?")
+_YEAR_AND_SLASH = re.compile(r"[0-9]{4}/")
+
+
+def _read_text(given: list[str]) -> Times:
+    if all(map(_INTEGER.fullmatch, given)):
+        return Times(np.array(list(map(int, given))))
+    if all(map(_MONTH.fullmatch, given)):
+        return Times(np.array(given, "M8[M]"))
+    if all(quarters := list(map(_QUARTER.fullmatch, given))):
+        months = [f"{q[1]}-{3 * int(q[2]) - 2:02}" for q in quarters if q]
+        return Times(np.array(months, "M8[M]"))
+    clocks = list(map(_CLOCK.fullmatch, given))
+    if all(clocks) and len({value.count(":") for value in given}) == 1:
+        fields = [(int(c[1]), int(c[2]), float(c[3] or 0)) for c in clocks if c]
+        return Times(
+            np.array([timedelta(hours=h, minutes=m, seconds=s) for h, m, s in fields], "m8[us]")
+        )
+    if all(len(value) == 1 for value in given):
+        letters = "".join(sorted(set(given)))
+        for alphabet in (ascii_lowercase, ascii_uppercase):
+            if alphabet.startswith(letters):
+                return Times(np.array([alphabet.index(value) for value in given]))
+    moments = list(map(_read_iso, given))
+    for belong, read in _FORMS[1:3]:
+        if all(map(belong, moments)):
+            return Times(read(moments), zoned=belong is _is_zoned)
+    for value, moment in zip(given, moments, strict=True):
+        if moment is None:
+            raise ValueError(f"text such as {value!r}, whose order is not known")
+    raise ValueError("text with an offset from UTC beside text without one")
+
+
+def _read_iso(value: str) -> datetime | None:
+    if _YEAR_AND_SLASH.match(value):
+        value = value.replace("/", "-")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _are_days_first(values: Array) -> bool:
+    """Whether integers are dates such as 28012024: two numbers up to 31 and a year."""
+    values = values.astype(np.int64)
+    first, second, year = values // 10**6, values // 10**4 % 100, values % 10**4
+    days = (first >= 1) & (first <= 31) & (second >= 1) & (second <= 31)
+    return bool((days & (year >= 1900) & (year < 2100)).all())

@@ -33,22 +33,75 @@ class Times:
 
     Attributes
     ----------
-    values : (n,) ndarray of numbers, datetime64 or timedelta64
+    values : (n,) ndarray of numbers, datetime64 or timedelta64; or of objects
         In the order of the times; with a time zone they are UTC, and periods are their first
-        moments.
-    zoned : bool
-        Whether they have a time zone.
+        moments. Objects are labels without an order.
+    clock : (n,) ndarray of datetime64, or None
+        What the clocks of the time zone show, where there is one.
     """
 
     values: Array
-    zoned: bool = False
+    clock: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __add__(self, later: Times) -> Times:
+        """Put later times behind these."""
+        values = np.concatenate([self.values, later.values])
+        if self.clock is None or later.clock is None:
+            return Times(values)
+        return Times(values, np.concatenate([self.clock, later.clock]))
+
+    def spell(self, k: int) -> str:
+        """Spell time k as a user would, on the clock of its time zone."""
+        shown = self.values if self.clock is None else self.clock
+        if shown.dtype.kind != "M" or np.isnat(shown[k]):
+            return str(shown[k])
+        return str(np.datetime_as_string(shown[k], unit="auto"))
 
     @property
     def kind(self) -> str:
         """Return what they are, for errors."""
-        if self.values.dtype.kind != "M":
-            return "durations" if self.values.dtype.kind == "m" else "numbers"
-        return "times with a time zone" if self.zoned else "times without a time zone"
+        if self.values.dtype.kind == "M":
+            return f"times with{'out' if self.clock is None else ''} a time zone"
+        return {"O": "labels", "m": "durations"}.get(self.values.dtype.kind, "numbers")
+
+    @property
+    def counts_from_0(self) -> bool:
+        """Whether they are 0, 1, 2 and so on, as an index that was not given."""
+        return self.kind == "numbers" and bool((self.values == np.arange(len(self))).all())
+
+    def says_of(self, other: Times) -> bool:
+        """Whether both can be compared: an index that was not given says nothing of dates."""
+        if self.counts_from_0 or other.counts_from_0:
+            return self.kind == other.kind and self.counts_from_0 != other.counts_from_0
+        return True
+
+    def first_not_rising(self) -> int | None:
+        """Return the first place whose time is missing, or not after the one before."""
+        if self.kind == "labels":
+            return None
+        falls = np.flatnonzero(~(self.values[1:] > self.values[:-1]))
+        return int(falls[0]) + 1 if falls.size else None
+
+    def is_regular(self) -> bool:
+        """Whether rising times are equally far apart, in time or in the calendar."""
+        if self.kind == "labels":
+            return True
+        clocks = [self.values] if self.clock is None else [self.values, self.clock]
+        return any(_is_regular(clock) for clock in clocks)
+
+    def is_followed_by(self, later: Times) -> bool:
+        """Whether later times go on from these: as regularly, or with steps that are no wider."""
+        both = self + later
+        if both.kind == "labels":
+            return True
+        if both.first_not_rising() is not None:
+            return False
+        if self.is_regular():
+            return both.is_regular()
+        return bool(np.diff(both.values).max() <= np.diff(self.values).max())
 
 
 def read_times(given: Array | Sequence[Any]) -> Times:
@@ -83,29 +136,62 @@ def read_times(given: Array | Sequence[Any]) -> Times:
 
 
 def read_index(item: Any) -> Times | None:
-    """Read the index of a data frame or Series of pandas; None where it has no order or no index.
+    """Read what a data frame knows of the times of its rows; None where it knows nothing.
 
     Parameters
     ----------
     item : object
+        The index of pandas' data frames and Series, one level of it, is read.
     """
     index: Any = getattr(item, "index", None)
     if getattr(index, "nlevels", 0) != 1:
         return None
     if getattr(index, "tz", None) is not None:
-        return Times(index.tz_convert(None).to_numpy(), zoned=True)
+        return Times(index.tz_convert(None).to_numpy(), index.tz_localize(None).to_numpy())
     if hasattr(index, "to_timestamp"):
         index = index.to_timestamp()
+    labels = index.to_numpy()
     try:
-        return read_times(index.to_numpy())
+        return read_times(labels)
     except (TypeError, ValueError):
-        return None
+        return Times(np.asarray(labels, object))
+
+
+# ---- regular steps ------------------------------------------------------------------------------
+
+
+def _is_regular(values: Array) -> bool:
+    """Whether rising values are equally far apart: in size, in months or in working days."""
+    steps = np.diff(values)
+    if len(steps) < 2:
+        return True
+    if values.dtype.kind == "f":
+        return bool(np.allclose(steps, steps[0], rtol=1e-6, atol=1e-9 * np.abs(values).max()))
+    if (steps == steps[0]).all():
+        return True
+    if values.dtype.kind != "M":
+        return False
+    months, days = values.astype("M8[M]"), values.astype("M8[D]")
+    same_day = _is_constant(values - months)
+    last_day = _is_constant(values - days) and (days + 1 == (months + 1).astype("M8[D]")).all()
+    if (same_day or last_day) and _is_constant(np.diff(months)):
+        return True
+    if not (np.is_busday(days).all() and _is_constant(values - days)):
+        return False
+    return _is_constant(np.busday_count(days[:-1], days[1:]))
+
+
+def _is_constant(values: Array) -> bool:
+    return bool((values == values[0]).all())
+
+
+# ---- objects ------------------------------------------------------------------------------------
 
 
 def _read_objects(given: list[Any]) -> Times:
     for belong, read in _FORMS:
         if all(map(belong, given)):
-            return Times(read(given), zoned=belong is _is_zoned)
+            return Times(read(given), *([_clocks(given)] if belong is _is_zoned else []))
     if all(isinstance(value, str) for value in given):
         return _read_text(given)
     first = given[0]
@@ -113,9 +199,6 @@ def _read_objects(given: list[Any]) -> Times:
     if other is None:
         raise TypeError(f"{first!r} of type {type(first).__name__}")
     raise TypeError(f"values of several kinds, such as {first!r} and {other!r}")
-
-
-# ---- objects ------------------------------------------------------------------------------------
 
 
 def _is_number(value: Any) -> bool:
@@ -149,6 +232,10 @@ def _read_numbers(given: list[Any]) -> Array:
 
 def _read_zoned(given: list[datetime]) -> Array:
     return np.array([value.astimezone(UTC).replace(tzinfo=None) for value in given], "M8[us]")
+
+
+def _clocks(given: list[datetime]) -> Array:
+    return np.array([value.replace(tzinfo=None) for value in given], "M8[us]")
 
 
 def _read_times_of_day(given: list[time]) -> Array:
@@ -204,9 +291,8 @@ def _read_text(given: list[str]) -> Times:
             if alphabet.startswith(letters):
                 return Times(np.array([alphabet.index(value) for value in given]))
     moments = list(map(_read_iso, given))
-    for belong, read in _FORMS[1:3]:
-        if all(map(belong, moments)):
-            return Times(read(moments), zoned=belong is _is_zoned)
+    if all(map(_is_zoned, moments)) or all(map(_is_datetime, moments)):
+        return _read_objects(moments)
     for value, moment in zip(given, moments, strict=True):
         if moment is None:
             raise ValueError(f"text such as {value!r}, whose order is not known")

@@ -21,6 +21,7 @@ __all__ = [
     "Ragged",
     "Sequences",
     "check_sequences",
+    "date_columns",
     "flatten_steps",
     "from_channels_first",
     "read_array",
@@ -577,6 +578,17 @@ def _is_table(X: Any) -> bool:
     )
 
 
+def date_columns(item: Any) -> list[str]:
+    """Return the columns of times of a data frame that has a schema, as those of polars.
+
+    NumPy makes numbers of them: days or microseconds since 1970, beside the other columns.
+    """
+    schema: Any = getattr(item, "schema", None)
+    if not hasattr(schema, "items"):
+        return []
+    return [name for name, dtype in schema.items() if getattr(dtype, "is_temporal", bool)()]
+
+
 def _is_missing(array: Array) -> NDArray[np.bool_]:
     """Which objects stand for no value: None, and NA of pandas, which need not be installed."""
     is_missing = np.frompyfunc(lambda v: v is None or type(v).__name__ == "NAType", 1, 1)
@@ -768,6 +780,9 @@ class _Reader:
         if hasattr(item, "tocsr"):
             advice = "sparse data is not supported, pass its .toarray()"
             raise self.error(TypeError, "as a sparse array", i, advice)
+        if dates := date_columns(item):
+            got = f"with a column {dates[0]!r} of times"
+            raise self.error(TypeError, got, i, self._every_value)
         rows = item if isinstance(item, (list, tuple)) else [item]
         if any(isinstance(row, np.ma.MaskedArray) for row in rows):
             advice = "its mask would be lost: pass the valid steps, or .filled(value)"

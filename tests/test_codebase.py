@@ -51,7 +51,7 @@ ROOMS = {
     "network": COMPILED | FLAT,
     "training": COMPILED | FLAT | {"network"},
     "rollout": COMPILED | {"network", "scratch"},
-    "estimators": FLAT | {"network", "rollout", "series", "training", "windows"},
+    "estimators": FLAT | {"network", "rollout", "series", "times", "training", "windows"},
     "inspection": FLAT | {"network"},
     "persistence": {FACE, "network", "parameters"},
     "interop": {FACE, "network", "parameters"},

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Ragged, read_array
+from cbptt.sequences import Ragged, date_columns, read_array
 from cbptt.times import Times, read_index, read_times
 
 __all__ = [
@@ -21,11 +21,11 @@ __all__ = [
     "SeriesSet",
     "check_columns",
     "check_count",
-    "check_following",
     "check_integer",
     "check_order",
     "check_same_times",
     "difference",
+    "find_break",
     "find_gap",
     "fit_scale",
     "in_units_of",
@@ -186,12 +186,11 @@ def _is_single(y: Any) -> bool:
 
 def _split_times(item: Any) -> tuple[Any, Times | None]:
     """Take the times off a series: those of its index, or of its only column of dates."""
-    schema: Any = getattr(item, "schema", None)
-    if not hasattr(schema, "items"):
-        return item, read_index(item)
-    dates = [name for name, dtype in schema.items() if getattr(dtype, "is_temporal", bool)()]
+    if hasattr(item, "to_native"):  # of narwhals, which shows no index
+        item = item.to_native()
+    dates = date_columns(item)
     if len(dates) != 1:
-        return item, None
+        return item, read_index(item)
     column = item[dates[0]]
     if getattr(column.dtype, "time_zone", None) is None:
         array = column.to_numpy()
@@ -278,6 +277,8 @@ def read_exogenous(
 
 # ---- times --------------------------------------------------------------------------------------
 
+_WITHOUT_TIMES = "If the rows are right as they are, pass arrays, which have no times."
+
 
 def check_order(series: SeriesSet, name: str, *, caller: str) -> None:
     """Refuse series whose times do not rise from step to step.
@@ -289,11 +290,11 @@ def check_order(series: SeriesSet, name: str, *, caller: str) -> None:
     for i, times in enumerate(series.times):
         k = None if times is None else times.first_not_rising()
         if times is not None and k is not None:
+            before = f", after {times.spell(k - 1)}" if k else ""
             raise ValueError(
-                f"{caller} got {series.name(name, i)} with {times.spell(k)} after "
-                f"{times.spell(k - 1)} in its index, at step {k}; expected each time once, the "
-                f"latest one last, as sort_index() and groupby(level=0) make it. If the order of "
-                f"the rows is right, pass {series.name(name, i)}.to_numpy()."
+                f"{caller} got {series.name(name, i)} with the time {times.spell(k)} at step {k}"
+                f"{before}; expected each time once and the latest last, as sort_index() of pandas "
+                f"makes it, or groupby(level=0).mean() where times are repeated. {_WITHOUT_TIMES}"
             )
 
 
@@ -311,25 +312,25 @@ def check_same_times(
             continue
         who = f"{caller} got {given.name(name, i)}"
         _check_kind(times, known, who, series.name(of, i))
-        differ = np.flatnonzero(times.values != known.values)
-        if differ.size:
-            k = int(differ[0])
+        k = times.first_difference(known)
+        if k is not None:
             raise ValueError(
-                f"{who} with {times.spell(k)} in its index at step {k}, where "
-                f"{series.name(of, i)} has {known.spell(k)}; expected the same times, as "
-                f"{given.name(name, i)}.reindex({series.name(of, i)}.index) makes them. If the "
-                f"rows belong together as they are, pass {given.name(name, i)}.to_numpy()."
+                f"{who} with the time {times.spell(k)} at step {k}, where {series.name(of, i)} has "
+                f"{known.spell(k)}; expected the same times, as "
+                f"{given.name(name, i)}.reindex({series.name(of, i)}.index) of pandas makes them. "
+                f"{_WITHOUT_TIMES}"
             )
 
 
-def check_following(
+def find_break(
     given: SeriesSet, past: Sequence[Times | None], name: str, of: str, *, caller: str
-) -> None:
-    """Refuse rows whose times do not go on from those of the past.
+) -> str | None:
+    """Return what an error says of the first rows whose times do not go on from those of the past.
 
     Raises
     ------
     ValueError
+        If their times cannot be compared.
     """
     for i, (times, known) in enumerate(zip(given.times, past, strict=True)):
         if times is None or known is None or not times.says_of(known):
@@ -337,18 +338,19 @@ def check_following(
         who = f"{caller} got {given.name(name, i)}"
         _check_kind(times, known, who, given.name(of, i))
         if not known.is_followed_by(times):
-            raise ValueError(
-                f"{who} with the times {times.spell(0)} to {times.spell(-1)} in its index, but "
-                f"{given.name(of, i)} ends at {known.spell(-1)}; expected the {len(times)} steps "
-                f"that follow. If the rows are those, pass {given.name(name, i)}.to_numpy()."
+            return (
+                f"{who} with the times {times.spell(0)} to {times.spell(-1)}, but "
+                f"{given.name(of, i)} ends at {known.spell(-1)}; expected the steps that follow. "
+                f"{_WITHOUT_TIMES}"
             )
+    return None
 
 
 def _check_kind(times: Times, known: Times, who: str, of: str) -> None:
     if times.kind != known.kind:
         raise ValueError(
-            f"{who} with an index of {times.kind}, but that of {of} has {known.kind}; expected an "
-            f"index of one kind in both."
+            f"{who} with {times.kind}, but {of} has {known.kind}; expected the same in both. "
+            f"{_WITHOUT_TIMES}"
         )
 
 
@@ -358,10 +360,10 @@ def find_gap(series: SeriesSet, name: str) -> str | None:
         if times is not None and not times.is_regular():
             k = int(np.diff(times.values).argmax())
             return (
-                f"the times in the index of {series.name(name, i)} are not equally far apart: "
+                f"the times of {series.name(name, i)} are not equally far apart: "
                 f"{times.spell(k + 1)} follows {times.spell(k)}. Every row is read as the next "
-                f"step; put in what is missing and fill it, as y.asfreq(...).interpolate() does. "
-                f"If the rows are the steps, pass {series.name(name, i)}.to_numpy()."
+                f"step; put in what is missing and fill it, as y.asfreq(...).interpolate() of "
+                f"pandas does. {_WITHOUT_TIMES}"
             )
     return None
 

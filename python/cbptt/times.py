@@ -56,9 +56,9 @@ class Times:
     def spell(self, k: int) -> str:
         """Spell time k as a user would, on the clock of its time zone."""
         shown = self.values if self.clock is None else self.clock
-        if shown.dtype.kind != "M" or np.isnat(shown[k]):
-            return str(shown[k])
-        return str(np.datetime_as_string(shown[k], unit="auto"))
+        if shown.dtype.kind == "M" and not np.isnat(shown[k]):
+            return str(np.datetime_as_string(shown[k], unit="auto"))
+        return str(shown[k].astype("m8[us]").item() if shown.dtype.kind == "m" else shown[k])
 
     @property
     def kind(self) -> str:
@@ -67,23 +67,37 @@ class Times:
             return f"times with{'out' if self.clock is None else ''} a time zone"
         return {"O": "labels", "m": "durations"}.get(self.values.dtype.kind, "numbers")
 
-    @property
-    def counts_from_0(self) -> bool:
-        """Whether they are 0, 1, 2 and so on, as an index that was not given."""
-        return self.kind == "numbers" and bool((self.values == np.arange(len(self))).all())
-
     def says_of(self, other: Times) -> bool:
-        """Whether both can be compared: an index that was not given says nothing of dates."""
-        if self.counts_from_0 or other.counts_from_0:
-            return self.kind == other.kind and self.counts_from_0 != other.counts_from_0
-        return True
+        """Whether both can be compared.
+
+        An index that was not given is 0, 1, 2 and so on, and says nothing except of integers that
+        are others.
+        """
+        by_default = [times._counts_from_0() for times in (self, other)]
+        if not any(by_default):
+            return True
+        integers = all(times.values.dtype.kind in "iu" for times in (self, other))
+        return integers and not all(by_default)
+
+    def _counts_from_0(self) -> bool:
+        is_integer = self.values.dtype.kind in "iu"
+        return is_integer and bool((self.values == np.arange(len(self))).all())
+
+    def first_difference(self, other: Times) -> int | None:
+        """Return the first place where other times of the same kind and number differ."""
+        if self.values.dtype.kind == "f" or other.values.dtype.kind == "f":
+            same = np.isclose(self.values, other.values, rtol=1e-9, atol=1e-12)
+        else:
+            same = self.values == other.values
+        return None if same.all() else int(same.argmin())
 
     def first_not_rising(self) -> int | None:
         """Return the first place whose time is missing, or not after the one before."""
         if self.kind == "labels":
-            return None
-        falls = np.flatnonzero(~(self.values[1:] > self.values[:-1]))
-        return int(falls[0]) + 1 if falls.size else None
+            falls = np.array([k for k, v in enumerate(self.values) if v is None or v != v], int)
+        else:
+            falls = np.flatnonzero(~(self.values[1:] > self.values[:-1])) + 1
+        return int(falls[0]) if falls.size else None
 
     def is_regular(self) -> bool:
         """Whether rising times are equally far apart, in time or in the calendar."""
@@ -161,7 +175,10 @@ def read_index(item: Any) -> Times | None:
 
 
 def _is_regular(values: Array) -> bool:
-    """Whether rising values are equally far apart: in size, in months or in working days."""
+    """Whether rising values are equally far apart: in size, in working days or in months.
+
+    A month is from one day to the same day, or from its first or last day, or working day.
+    """
     steps = np.diff(values)
     if len(steps) < 2:
         return True
@@ -172,13 +189,18 @@ def _is_regular(values: Array) -> bool:
     if values.dtype.kind != "M":
         return False
     months, days = values.astype("M8[M]"), values.astype("M8[D]")
-    same_day = _is_constant(values - months)
-    last_day = _is_constant(values - days) and (days + 1 == (months + 1).astype("M8[D]")).all()
-    if (same_day or last_day) and _is_constant(np.diff(months)):
-        return True
-    if not (np.is_busday(days).all() and _is_constant(values - days)):
+    if not _is_constant(values - days):
         return False
-    return _is_constant(np.busday_count(days[:-1], days[1:]))
+    if np.is_busday(days).all() and _is_constant(np.busday_count(days[:-1], days[1:])):
+        return True
+    starts, ends = months.astype("M8[D]"), (months + 1).astype("M8[D]")
+    same_days = (
+        starts + (days[0] - starts[0]),
+        ends - 1,
+        np.busday_offset(starts, 0, roll="forward"),
+        np.busday_offset(ends, -1, roll="forward"),
+    )
+    return _is_constant(np.diff(months)) and any((days == day).all() for day in same_days)
 
 
 def _is_constant(values: Array) -> bool:

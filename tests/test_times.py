@@ -59,7 +59,9 @@ INDICES = {
     "integers": pd.RangeIndex(3, 123, 3),
     "floats": pd.Index(np.arange(40) / 10),
     "polars": pl.Series([day.date() for day in dates("D")]),
-    "polars with a zone": pl.Series(list(dates("D", "Europe/Berlin", "2024-03-20"))),
+    "polars with a zone": pl.Series(list(dates("D", start="2024-03-20"))).dt.replace_time_zone(
+        "Europe/Berlin"
+    ),
 }
 indices = pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
 

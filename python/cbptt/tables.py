@@ -290,6 +290,11 @@ class _KeptTimes(Ragged):
 
     column: Any  # (steps,) Series of the frame's library
 
+    def __setstate__(self, state: list[Any]) -> None:
+        *ragged, column = state
+        object.__setattr__(self, "column", column)
+        super().__setstate__(ragged)
+
     def __getitem__(self, key: Any) -> Any:
         rows = Ragged(np.arange(self.n_steps), self.offsets)[key]
         if not isinstance(rows, Ragged):

@@ -34,7 +34,7 @@ FLAT |= {"architecture", "batches", "truncation"}
 ROOMS = {
     FACE: set(),
     "sequences": set(),
-    "windows": {"sequences"},
+    "windows": {"sequences", "times"},
     "times": set(),
     "series": {"sequences", "times"},
     "backtesting": {"series"},

@@ -58,6 +58,7 @@ INDICES = {
     "text": pd.Index(dates("D").strftime("%Y-%m-%d")),
     "integers": pd.RangeIndex(3, 123, 3),
     "floats": pd.Index(np.arange(40) / 10),
+    "seconds since 1970": pd.Index(1.7e9 + 0.1 * np.arange(40)),
     "polars": pl.Series([day.date() for day in dates("D")]),
     "polars with a zone": pl.Series(list(dates("D", start="2024-03-20"))).dt.replace_time_zone(
         "Europe/Berlin"
@@ -240,6 +241,21 @@ def test_metrics_compare_values_of_the_same_times() -> None:
     assert rmse(y[:5], y[:5]) == rmse(y[:5], values[:5]) == rmse(y[:5], pd.Series(values[:5])) == 0
     with pytest.raises(ValueError, match=r"^rmse got y_pred with the time .*, where y_true has"):
         rmse(y[:5], y[1:6])
+
+
+def test_windows_are_cut_from_rows_in_the_order_of_time() -> None:
+    y = y_of(dates("D"))
+    assert_same = np.testing.assert_array_equal
+    assert_same(make_windows(y, 5), make_windows(values[:T, None], 5))
+    with pytest.raises(ValueError, match=r"^make_windows got series with the time .*, after"):
+        make_windows(y[::-1], 5)
+    with pytest.raises(ValueError, match=r"^make_windows got series\[1\] with the time .*, after"):
+        make_windows([y, y[::-1]], 5)
+    with pytest.raises(ValueError, match=r"^make_windows got series with a MultiIndex"):
+        make_windows(pd.concat({"a": y, "b": y}), 5)
+    with pytest.warns(UserWarning, match=r"^make_windows: the times of series are not") as told:
+        make_windows(y.drop(y.index[3]), 5)
+    assert told[0].filename == __file__
 
 
 @pytest.mark.parametrize("dates_of", [dict, lambda d: d | {"u": d["t"]}], ids=["one", "two"])

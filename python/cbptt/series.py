@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.sequences import Ragged, date_columns, read_array
-from cbptt.times import Times, read_index, read_times
+from cbptt.times import WITHOUT_TIMES, Times, check_one_level, read_index, read_times
 
 __all__ = [
     "Scale",
@@ -120,11 +120,7 @@ def read_series(
     one = _ONE.format(d=letter)
     if single is None:
         single = _is_single(y)
-    if getattr(getattr(y, "index", None), "nlevels", 1) > 1:
-        raise ValueError(
-            f"{caller} got {name} with a MultiIndex, whose rows may belong to several series; pass "
-            f"a list of them, as [part.droplevel(0) for _, part in {name}.groupby(level=0)]."
-        )
+    check_one_level(y, caller=caller, name=name)
     if single:
         cubic = getattr(y, "ndim", 0) == 3
         several = f", or a list of such series: list({name})" if cubic else ""
@@ -277,8 +273,6 @@ def read_exogenous(
 
 # ---- times --------------------------------------------------------------------------------------
 
-_WITHOUT_TIMES = "If the rows are right as they are, pass arrays, which have no times."
-
 
 def check_order(series: SeriesSet, name: str, *, caller: str) -> None:
     """Refuse series whose times do not rise from step to step.
@@ -288,14 +282,8 @@ def check_order(series: SeriesSet, name: str, *, caller: str) -> None:
     ValueError
     """
     for i, times in enumerate(series.times):
-        k = None if times is None else times.first_not_rising()
-        if times is not None and k is not None:
-            before = f", after {times.spell(k - 1)}" if k else ""
-            raise ValueError(
-                f"{caller} got {series.name(name, i)} with the time {times.spell(k)} at step {k}"
-                f"{before}; expected each time once and the latest last, as sort_index() of pandas "
-                f"makes it, or groupby(level=0).mean() where times are repeated. {_WITHOUT_TIMES}"
-            )
+        if times is not None and (fall := times.find_fall()):
+            raise ValueError(f"{caller} got {series.name(name, i)} with {fall}")
 
 
 def check_same_times(
@@ -318,7 +306,7 @@ def check_same_times(
                 f"{who} with the time {times.spell(k)} at step {k}, where {series.name(of, i)} has "
                 f"{known.spell(k)}; expected the same times, as "
                 f"{given.name(name, i)}.reindex({series.name(of, i)}.index) of pandas makes them. "
-                f"{_WITHOUT_TIMES}"
+                f"{WITHOUT_TIMES}"
             )
 
 
@@ -341,7 +329,7 @@ def find_break(
             return (
                 f"{who} with the times {times.spell(0)} to {times.spell(-1)}, but "
                 f"{given.name(of, i)} ends at {known.spell(-1)}; expected the steps that follow. "
-                f"{_WITHOUT_TIMES}"
+                f"{WITHOUT_TIMES}"
             )
     return None
 
@@ -350,21 +338,15 @@ def _check_kind(times: Times, known: Times, who: str, of: str) -> None:
     if times.kind != known.kind:
         raise ValueError(
             f"{who} with {times.kind}, but {of} has {known.kind}; expected the same in both. "
-            f"{_WITHOUT_TIMES}"
+            f"{WITHOUT_TIMES}"
         )
 
 
 def find_gap(series: SeriesSet, name: str) -> str | None:
     """Return what a warning says of the first series whose times are not equally far apart."""
     for i, times in enumerate(series.times):
-        if times is not None and not times.is_regular():
-            k = int(np.diff(times.values).argmax())
-            return (
-                f"the times of {series.name(name, i)} are not equally far apart: "
-                f"{times.spell(k + 1)} follows {times.spell(k)}. Every row is read as the next "
-                f"step; put in what is missing and fill it, as y.asfreq(...).interpolate() of "
-                f"pandas does. {_WITHOUT_TIMES}"
-            )
+        if times is not None and (gap := times.find_gap()):
+            return f"the times of {series.name(name, i)} {gap}"
     return None
 
 

@@ -19,11 +19,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Times", "read_index", "read_times"]
+__all__ = ["WITHOUT_TIMES", "Times", "check_one_level", "read_index", "read_times"]
 
 Array: TypeAlias = NDArray[Any]
 
 
+WITHOUT_TIMES = "If the rows are right as they are, pass arrays, which have no times."
 _NOT_A_TIME = np.iinfo(np.int64).min  # NaT as an integer
 
 
@@ -85,19 +86,37 @@ class Times:
 
     def first_difference(self, other: Times) -> int | None:
         """Return the first place where other times of the same kind and number differ."""
-        if self.values.dtype.kind == "f" or other.values.dtype.kind == "f":
-            same = np.isclose(self.values, other.values, rtol=1e-9, atol=1e-12)
-        else:
-            same = self.values == other.values
+        same = self.values == other.values
+        if "f" in (self.values.dtype.kind, other.values.dtype.kind):
+            same = np.abs(self.values - other.values) <= _rounding(other.values)
         return None if same.all() else int(same.argmin())
 
-    def first_not_rising(self) -> int | None:
-        """Return the first place whose time is missing, or not after the one before."""
+    def find_fall(self) -> str | None:
+        """Return what an error says of the first time that is missing, or not after the last."""
         if self.kind == "labels":
             falls = np.array([k for k, v in enumerate(self.values) if v is None or v != v], int)
         else:
             falls = np.flatnonzero(~(self.values[1:] > self.values[:-1])) + 1
-        return int(falls[0]) if falls.size else None
+        if not falls.size:
+            return None
+        k = int(falls[0])
+        before = f", after {self.spell(k - 1)}" if k else ""
+        return (
+            f"the time {self.spell(k)} at step {k}{before}; expected each time once and the latest "
+            f"last, as sort_index() of pandas makes it, or groupby(level=0).mean() where times are "
+            f"repeated. {WITHOUT_TIMES}"
+        )
+
+    def find_gap(self) -> str | None:
+        """Return what a warning says of rising times that are not equally far apart."""
+        if self.is_regular():
+            return None
+        k = int(np.diff(self.values).argmax())
+        return (
+            f"are not equally far apart: {self.spell(k + 1)} follows {self.spell(k)}. Every row is "
+            f"read as the next step; put in what is missing and fill it, as "
+            f"asfreq(...).interpolate() of pandas does. {WITHOUT_TIMES}"
+        )
 
     def is_regular(self) -> bool:
         """Whether rising times are equally far apart, in time or in the calendar."""
@@ -111,7 +130,7 @@ class Times:
         both = self + later
         if both.kind == "labels":
             return True
-        if both.first_not_rising() is not None:
+        if both.find_fall() is not None:
             return False
         if self.is_regular():
             return both.is_regular()
@@ -149,6 +168,20 @@ def read_times(given: Array | Sequence[Any]) -> Times:
     return times
 
 
+def check_one_level(item: Any, *, caller: str, name: str) -> None:
+    """Refuse a MultiIndex where the rows are to be the steps of one series.
+
+    Raises
+    ------
+    ValueError
+    """
+    if getattr(getattr(item, "index", None), "nlevels", 1) > 1:
+        raise ValueError(
+            f"{caller} got {name} with a MultiIndex, whose rows may belong to several series; pass "
+            f"a list of them, as [part.droplevel(0) for _, part in {name}.groupby(level=0)]."
+        )
+
+
 def read_index(item: Any) -> Times | None:
     """Read what a data frame knows of the times of its rows; None where it knows nothing.
 
@@ -183,7 +216,7 @@ def _is_regular(values: Array) -> bool:
     if len(steps) < 2:
         return True
     if values.dtype.kind == "f":
-        return bool(np.allclose(steps, steps[0], rtol=1e-6, atol=1e-9 * np.abs(values).max()))
+        return bool((np.abs(steps - steps[0]) <= _rounding(values)).all())
     if (steps == steps[0]).all():
         return True
     if values.dtype.kind != "M":
@@ -201,6 +234,11 @@ def _is_regular(values: Array) -> bool:
         np.busday_offset(ends, -1, roll="forward"),
     )
     return _is_constant(np.diff(months)) and any((days == day).all() for day in same_days)
+
+
+def _rounding(values: Array) -> float:
+    """How far apart numbers may be that differ by the rounding of a few operations."""
+    return 8.0 * float(np.spacing(np.abs(values).max()))
 
 
 def _is_constant(values: Array) -> bool:
@@ -290,11 +328,20 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _QUARTER = re.compile(r"([0-9]{4})-?Q([1-4])")
 _CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]+)?))?")
+# Integers that may be dates: a day, a month and a year of two digits, or a month and a year.
+_YEAR_AND_MONTH = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])")
+_DAY, _OF_MONTH = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])"
+_SIX_DIGITS = re.compile(
+    f"({_DAY}{_OF_MONTH}|{_OF_MONTH}{_DAY})[0-9]{{2}}|{_OF_MONTH}(19|20)[0-9]{{2}}"
+)
 _YEAR_AND_SLASH = re.compile(r"[0-9]{4}/")
 
 
 def _read_text(given: list[str]) -> Times:
     if all(map(_INTEGER.fullmatch, given)):
+        is_year_first = all(map(_YEAR_AND_MONTH.fullmatch, given))
+        if all(map(_SIX_DIGITS.fullmatch, given)) and not is_year_first:
+            raise ValueError(f"text such as {given[0]!r}, whose order is not known")
         return Times(np.array(list(map(int, given))))
     if all(map(_MONTH.fullmatch, given)):
         return Times(np.array(given, "M8[M]"))

@@ -33,7 +33,7 @@ FLAT |= {"architecture", "batches", "truncation"}
 # Room to the rooms that it may import; "estimators" stands for every module in estimators/.
 ROOMS = {
     FACE: set(),
-    "sequences": set(),
+    "sequences": {"times"},
     "windows": {"sequences", "times"},
     "times": set(),
     "series": {"sequences", "times"},

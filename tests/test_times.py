@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ShuffleSplit, TimeSeriesSplit, cross_val_score
 
-from cbptt import Ragged, RNNForecaster, backtest, make_windows
+from cbptt import Ragged, RNNForecaster, RNNSequenceRegressor, backtest, make_windows
 from cbptt.backtesting import mase, rmse, seasonal_naive
 from cbptt.sequences import check_sequences
 
@@ -75,7 +75,7 @@ def cut(index: Any, rows: Any, column: np.ndarray = known) -> Any:
 
 
 def y_of(index: Any, rows: Any = slice(T)) -> Any:
-    return cut(index, rows, values)
+    return cut(index, rows, values[: len(index)])
 
 
 @indices
@@ -241,6 +241,22 @@ def test_metrics_compare_values_of_the_same_times() -> None:
     assert rmse(y[:5], y[:5]) == rmse(y[:5], values[:5]) == rmse(y[:5], pd.Series(values[:5])) == 0
     with pytest.raises(ValueError, match=r"^rmse got y_pred with the time .*, where y_true has"):
         rmse(y[:5], y[1:6])
+
+
+def test_frames_of_a_list_hold_steps_in_the_order_of_time() -> None:
+    frames = [cut(dates("D"), slice(4)), cut(dates("h", "Europe/Berlin"), slice(6))]
+    targets = [y_of(frame.index)["x"] for frame in frames]
+    targets[1].index = targets[1].index.tz_convert("UTC")
+    model = RNNSequenceRegressor(2, max_iter=1, random_state=0)
+    model.fit(frames, targets).score(frames, targets)
+    model.fit(frames, [target.reset_index(drop=True) for target in targets])
+    with pytest.raises(
+        ValueError, match=r"^RNNSequenceRegressor got X\[1\] with an index of dates th"
+    ):
+        model.fit([frames[0], frames[1][::-1]], targets)
+    for wrong in (y_of(dates("h", "UTC"), slice(1, 7))["x"], targets[1].tz_localize(None)):
+        with pytest.raises(ValueError, match=r"got y\[1\] with the time .* where X\[1\] has"):
+            model.fit(frames, [targets[0], wrong])
 
 
 def test_windows_are_cut_from_rows_in_the_order_of_time() -> None:

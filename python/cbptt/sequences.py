@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from cbptt.times import Times, read_index
+
 __all__ = [
     "Ragged",
     "Sequences",
@@ -35,6 +37,7 @@ Form: TypeAlias = Literal["list", "ragged", "3d", "2d"]
 _NUMBERS = "biuf"  # dtype.kind of features: bool, integer, floating
 _LABELS = "biufU"  # dtype.kind of what may stand beside the steps: numbers or text
 _EACH = "every sequence must be (n_timesteps, n_features)"
+_IN_ORDER = "the rows are steps in the order of time, as sort_index() makes them"
 _WHOLE = (
     "expected a list of (n_timesteps, n_features) arrays, an array of shape (n_sequences, "
     "n_timesteps, n_features) or (n_sequences, n_timesteps), or a cbptt.Ragged"
@@ -310,11 +313,14 @@ class Sequences:
         Sequence i is ``values[offsets[i]:offsets[i + 1]]``; a read-only copy.
     form : {"list", "ragged", "3d", "2d"}
         The form the user chose, which outputs mirror.
+    times : tuple of n Times or None, or empty
+        The dates in the index of each data frame of a list.
     """
 
     values: Array
     offsets: Offsets
     form: Form
+    times: tuple[Times | None, ...] = ()
 
     def __post_init__(self) -> None:
         offsets = _checked_offsets(np.asarray(self.offsets), len(self.values), "Sequences")
@@ -430,7 +436,8 @@ def check_sequences(
     TypeError
         If X or a sequence is not array-like, is a scalar, sparse or masked.
     ValueError
-        If a shape or a dtype is wrong, a sequence has no steps, or a value is not finite.
+        If a shape or a dtype is wrong, a sequence has no steps, a value is not finite, or the dates
+        in the index of a data frame go back.
     """
     reader = _Reader(caller, name, _NUMBERS)
     values, offsets, form = reader.read(X)
@@ -447,7 +454,7 @@ def check_sequences(
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"{caller} got dtype={dtype!r}; expected 'auto', float32 or float64.")
     checked = reader.finite(values, offsets, np.dtype(dtype), allow_nan)
-    return Sequences(checked, offsets, form)
+    return Sequences(checked, offsets, form, reader.times(X))
 
 
 def read_ragged(X: Any, *, caller: str, name: str) -> Ragged:
@@ -511,7 +518,7 @@ def flatten_steps(
     TypeError
         If Y or an item is not array-like, is a scalar or masked, or cannot be cast to dtype.
     ValueError
-        If a shape, a dtype or a length is wrong.
+        If a shape, a dtype or a length is wrong, or the times of a data frame are not those of X.
     """
     reader = _Reader(
         caller,
@@ -529,6 +536,12 @@ def flatten_steps(
     if (odd := np.flatnonzero(lengths != expected)).size:
         i = int(odd[0])
         raise reader.error(ValueError, f"with {lengths[i]} steps, but X[{i}] has {expected[i]}", i)
+    for i, (x, y) in enumerate(zip(sequences.times, reader.times(Y), strict=False)):
+        if x is not None and y is not None:
+            k = y.first_difference(x) if x.kind == y.kind else 0
+            if k is not None:
+                got = f"with the time {y.spell(k)} at step {k}, where X[{i}] has {x.spell(k)}"
+                raise reader.error(ValueError, got, i, "their times must be the same")
     target = np.dtype(dtype) if dtype is not None else values.dtype.newbyteorder("=")
     if not np.can_cast(values.dtype, target, "same_kind"):
         got = f"of dtype {values.dtype}, which cannot be cast to {target}"
@@ -734,6 +747,20 @@ class _Reader:
             got, advice = f"with {checked[odd[0]]} valid steps", f"expected 1 to {longest}"
             raise self.error(ValueError, got, int(odd[0]), advice)
         return checked.astype(np.intp)
+
+    def times(self, X: Any) -> tuple[Times | None, ...]:
+        """The dates in the index of each data frame of a list, which must not go back."""
+        if not isinstance(X, (list, tuple)):
+            return ()
+        found = []
+        for i, item in enumerate(X):
+            times = None if type(item) is np.ndarray else read_index(item)
+            if times is not None and times.values.dtype.kind != "M":
+                times = None
+            if times is not None and (times.values[1:] < times.values[:-1]).any():
+                raise self.error(ValueError, "with an index of dates that go back", i, _IN_ORDER)
+            found.append(times)
+        return tuple(found)
 
     def finite(
         self, values: Array, offsets: Offsets, dtype: np.dtype[Any], allow_nan: bool

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import pickle
+import re
 import subprocess
 import sys
+from datetime import UTC
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -145,6 +149,239 @@ def test_times_may_be_numbers_text_dates_or_durations(library, times, expected):
     data = read(visits(library, day=times), features="pulse")
     assert_array_equal(data.X[0], [[70], [71], [75]])
     assert_array_equal(data.times[0], expected)
+
+
+def order_of(times, library=pd):
+    """Return the places of one sequence's times in the order in which they are read."""
+    frame = library.DataFrame({"id": [0] * len(times), "t": times, "x": np.arange(len(times))})
+    return from_long(frame, id="id", time="t", features="x").X.values[:, 0].tolist()
+
+
+@both_libraries
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["10", "1", "2"],
+        ["10", "01", "2"],
+        ["0", "-10", "-2"],
+        ["12:00", "8:30", "10:15"],
+        ["8:30:10", "8:30:02.25", "8:30:02.5"],
+        ["2024-02-04", "2024-01-28", "2024-01-28 10:00"],
+        ["2024/02/04", "2023/12/31", "2024/01/05"],
+        ["20240204", "20231231", "20240105"],
+        ["2024-01-01T00:30Z", "2024-01-01T01:00+01:00", "2023-12-31T23:15-01:00"],
+        ["2024-10", "2024-08", "2024-09"],
+        ["200601", "200511", "200512"],
+        ["2024-Q1", "2022-Q4", "2023Q3"],
+        ["2024-W10", "2024-W08", "2024-W09"],
+        ["C", "A", "B"],
+    ],
+)
+def test_text_is_ordered_by_what_it_means_and_stays_text(library, times):
+    assert order_of(times, library) == [1, 2, 0]
+    frame = library.DataFrame({"id": [0, 0, 0], "t": times, "x": [0.0, 1, 2]})
+    assert from_long(frame, id="id", time="t").times.values.tolist() == [
+        times[i] for i in (1, 2, 0)
+    ]
+
+
+@both_libraries
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["28/01/2024", "04/02/2024"],
+        ["28.01.2024", "04.02.2024"],
+        ["28.01", "04.02"],
+        ["28012024", "04022024"],
+        ["280124", "040224"],
+        ["122823", "012824"],
+        ["122023", "012024"],
+        ["Jan", "Feb"],
+        ["M", "W", "F"],
+        ["t1", "t10", "t2"],
+        ["8:30 PM", "9:00 AM"],
+        ["59:59", "1:00:00"],
+        ["2024-W10", "2024-W9"],
+        ["2024-01-01", "2024-01-01T00:00Z"],
+        ["", "1"],
+    ],
+)
+def test_text_whose_order_is_not_known_is_refused(library, times):
+    convert = "pandas.to_datetime" if library is pd else "pl.col('t').str.to_datetime"
+    with pytest.raises(
+        ValueError, match=rf"^from_long got the time 't' with .*{re.escape(convert)}"
+    ):
+        order_of(times, library)
+
+
+january = datetime.date(2024, 1, 1)
+noon = datetime.datetime(2024, 1, 1, 12)
+half = datetime.datetime(2024, 1, 1, 11, 30)
+berlin = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.Categorical(["high", "low", "mid"], ["low", "mid", "high"], ordered=True),
+        pd.Categorical([1, 3, 2], [3, 2, 1], ordered=True),
+        pl.Series(["high", "low", "mid"], dtype=pl.Enum(["low", "mid", "high"])),
+        [january.replace(day=k) for k in (9, 1, 2)],
+        pl.Series([january.replace(day=k) for k in (9, 1, 2)]),
+        pd.Series([january.replace(day=k) for k in (9, 1, 2)], dtype="date32[pyarrow]"),
+        pd.PeriodIndex(["2024-10", "2024-08", "2024-09"], freq="M"),
+        [datetime.time(k) for k in (10, 8, 9)],
+        pl.Series([datetime.time(k) for k in (10, 8, 9)]),
+        pd.Series(
+            [noon.replace(tzinfo=UTC), noon.replace(tzinfo=berlin), half.replace(tzinfo=UTC)],
+            dtype=object,
+        ),
+        pd.Series([2**60 + 2, 2**60, 2**60 + 1], dtype=object),
+        pl.Series([Decimal("2.5"), Decimal("-1"), Decimal("0")]),
+        pd.array([300, 1, 20], dtype="Int64"),
+    ],
+    ids=[
+        *("categories", "categories of numbers", "enum", "dates", "dates of polars"),
+        *("dates of arrow", "periods", "times of day", "times of day of polars", "mixed zones"),
+        *("objects", "decimals", "nullable"),
+    ],
+)
+def test_times_of_every_dtype_are_ordered_and_come_back_so_that_tables_can_be_joined(times):
+    library = pl if isinstance(times, pl.Series) else pd
+    assert order_of(times, library) == [1, 2, 0]
+    assert_comes_back(library.DataFrame({"id": ["a"] * 3, "t": times, "x": [0.0, 1, 2]}))
+
+
+def assert_comes_back(frame):
+    """Assert that what to_long lays out can be joined with the frame, by time and by id."""
+    for options in ({"id": "id", "time": "t"}, {"id": ["id", "t"]}):
+        data = pickle.loads(pickle.dumps(from_long(frame, features="x", **options)))
+        times = {} if data.times is None else {"t": data.times}
+        back = type(frame)(to_long({"p": data.X, **times}, ids=data.ids))
+        if isinstance(frame, pd.DataFrame):
+            joined = frame.merge(back, on=["id", "t"])
+        else:
+            joined = frame.join(back, on=["id", "t"])
+        assert sorted(joined["x"]) == sorted(frame["x"])
+        assert_array_equal(joined["x"], joined["p_0"])
+
+
+@both_libraries
+@pytest.mark.parametrize("unit", ["ns", "us"])
+def test_times_with_a_zone_are_utc_and_keep_their_zone_on_the_way_back(library, unit):
+    clock = ["2024-03-31 01:30", "2024-03-31 03:30", "2024-01-01 00:00"]
+    if library is pd:
+        times = pd.Series(pd.to_datetime(clock)).dt.as_unit(unit).dt.tz_localize("Europe/Berlin")
+    else:
+        times = (
+            pl.Series(clock).str.to_datetime(time_unit=unit).dt.replace_time_zone("Europe/Berlin")
+        )
+    frame = library.DataFrame({"id": ["a", "a", "b"], "t": times, "x": [0.0, 1, 2]})
+    data = from_long(frame, id="id", time="t")
+    expected = np.array(["2024-03-31T00:30", "2024-03-31T01:30", "2023-12-31T23:00"], "M8[ns]")
+    assert_array_equal(data.times.values, expected)
+    assert_comes_back(frame)
+    part = np.array([1])
+    table = to_long({"t": data.times[part], "p": data.X[part]}, ids={"id": data.ids["id"][part]})
+    assert table["t"].dtype == frame["t"].dtype
+    assert library.DataFrame(table)["t"].to_list() == frame["t"].to_list()[2:]
+    assert_array_equal(data.times[1], expected[2:])
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([True, False], "True of type bool"),
+        ([1.0, np.inf], "the number inf"),
+        (np.array([1, -(2**63)]), "which stands for a missing date"),
+        ([28012024, 4022024], "the number 28012024, which looks like a date with its year last"),
+        (pd.Series([1, "2"], dtype=object), "values of several kinds, such as 1 and '2'"),
+        (pd.Series([noon, january], dtype=object), "values of several kinds"),
+        (pd.Series([pd.Period("2024-02", "M"), pd.Period("2024-01-01", "D")]), "several frequenc"),
+        (pd.Categorical(["mid", "low"]), "text such as 'mid'"),
+        (pd.interval_range(0, 2), "of type Interval"),
+        ([1j, 2], "of type complex"),
+    ],
+)
+def test_what_is_no_time_is_refused(times, message):
+    with pytest.raises(
+        (TypeError, ValueError), match=f"^from_long got the time 't' with .*{message}"
+    ):
+        order_of(times)
+
+
+@pytest.mark.parametrize(
+    "times", [["1", "01"], ["8:30", "08:30"], ["2024-01-01T00:00Z", "2024-01-01T01:00+01:00"]]
+)
+def test_a_time_that_is_spelled_in_two_ways_is_there_twice(times):
+    with pytest.raises(ValueError, match="twice for id 0"):
+        order_of(times)
+
+
+# ---- what is read in silence ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pd.Series([1, 2.5, None], dtype=object), [1, 2.5, np.nan]),
+        (pd.Series([Decimal("1"), Decimal("2.5"), Decimal("0")]), [1, 2.5, 0]),
+        (pd.arrays.SparseArray([1, 0, 0]), [1, 0, 0]),
+        (pl.Series([1, 2.5, 0], dtype=pl.Object), [1, 2.5, 0]),
+    ],
+)
+def test_numbers_of_any_dtype_are_features(column, expected):
+    library = pl if isinstance(column, pl.Series) else pd
+    data = from_long(library.DataFrame({"id": [0, 0, 0], "x": column, "y": [0.0, 1, 2]}), id="id")
+    assert data.feature_names == ("x", "y")
+    assert_array_equal(data.X.values[:, 0], expected)
+
+
+def test_numbers_beside_other_values_are_not_dropped():
+    frame = pd.DataFrame({"id": [0, 0], "x": pd.Series([1, "?"], dtype=object), "y": [1.0, 2]})
+    with pytest.raises(TypeError, match=r"'x' with numbers and other values, such as 1 and '\?'"):
+        from_long(frame, id="id")
+    assert from_long(frame, id="id", features="y").feature_names == ("y",)
+
+
+def test_integers_of_dtype_object_stay_integers():
+    frame = pd.DataFrame(
+        {"id": [0, 1], "x": [0.0, 1], "y": pd.Series([2**60 + 1, 3], dtype=object)}
+    )
+    assert_array_equal(from_long(frame, id="id", target="y").y, [2**60 + 1, 3], strict=True)
+
+
+def test_ids_that_differ_in_type_alone_are_refused():
+    frame = pd.DataFrame({"id": pd.Series([1, "1"], dtype=object), "x": [1.0, 2]})
+    with pytest.raises(ValueError, match=r"the id 'id' with .*, which differ in type alone"):
+        from_long(frame, id="id")
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index([7, 7], name="id"),
+        pd.Index(["a", "a"]),
+        pd.MultiIndex.from_tuples([(7, 1), (7, 2)], names=["id", "t"]),
+        pd.MultiIndex.from_tuples([(7, 1), (7, 2)]),
+    ],
+)
+def test_an_id_in_the_index_is_asked_for_as_a_column(index):
+    with pytest.raises(
+        ValueError, match=r"id 'id', which is no column .* frame\.reset_index\(\) makes"
+    ):
+        from_long(pd.DataFrame({"x": [1.0, 2]}, index=index), id="id")
+
+
+def test_without_a_time_an_index_of_dates_must_be_in_order():
+    days = pd.to_datetime(["2024-01-02", "2024-01-01"])
+    frame = pd.DataFrame({"id": [1, 1], "x": [1.0, 2]}, index=days)
+    with pytest.raises(
+        ValueError, match=r"index of dates that go back for id 1; pass frame\.reset_in"
+    ):
+        from_long(frame, id="id")
+    assert len(from_long(frame.assign(id=[1, 2]), id="id").X) == 2
+    assert len(from_long(frame[::-1], id="id").X) == 1
 
 
 @both_libraries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import signature
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from cbptt.series import (
     SeriesSet,
     check_integer,
+    check_order,
+    check_same_times,
+    find_gap,
     in_units_of,
     naive_error,
     read_exogenous,
@@ -106,7 +110,7 @@ def mase(y_true: Any, y_pred: Any, y_train: Any, season_length: int = 1) -> floa
     1.5
     """
     true, told = _read_pair(y_true, y_pred, "mase")
-    train = _read_one(y_train, "y_train", "mase")
+    train = _read_past(y_train, "y_train", "mase").values[0]
     if train.shape[1] != true.shape[1]:
         raise ValueError(
             f"mase got y_train with {train.shape[1]} variables, but y_true has {true.shape[1]}; "
@@ -192,7 +196,7 @@ def seasonal_naive(y: Any, horizon: int, season_length: int = 1) -> Array:
     >>> seasonal_naive([1.0, 2.0, 3.0, 4.0], horizon=3, season_length=2)
     array([3., 4., 3.])
     """
-    series = read_series(y, caller="seasonal_naive", single=True)
+    series = _read_past(y, "y", "seasonal_naive")
     horizon = check_integer(horizon, caller="seasonal_naive", name="horizon")
     season_length = _check_season(season_length, len(series.values[0]), "seasonal_naive", "y")
     told = _last_season(series.values[0], horizon, season_length)
@@ -217,17 +221,25 @@ def _root_mean_square(errors: Array, axis: tuple[int, ...] | None = None) -> Arr
     return np.asarray(np.ldexp(np.sqrt(mean), exponent).squeeze())
 
 
-def _read_one(values: Any, name: str, caller: str) -> Array:
-    return read_series(values, caller=caller, name=name, single=True).values[0]
+def _read_past(values: Any, name: str, caller: str) -> SeriesSet:
+    """Read one series, whose latest step is the last."""
+    series = read_series(values, caller=caller, name=name, single=True)
+    check_order(series, name, caller=caller)
+    return series
 
 
 def _read_pair(y_true: Any, y_pred: Any, caller: str) -> tuple[Array, Array]:
-    true, told = _read_one(y_true, "y_true", caller), _read_one(y_pred, "y_pred", caller)
+    read = [
+        read_series(values, caller=caller, name=name, single=True)
+        for values, name in ((y_true, "y_true"), (y_pred, "y_pred"))
+    ]
+    true, told = (series.values[0] for series in read)
     if true.shape != told.shape:
         raise ValueError(
             f"{caller} got y_pred of {len(told)} steps of {told.shape[1]} variables, but y_true of "
             f"{len(true)} of {true.shape[1]}; expected the same."
         )
+    check_same_times(read[1], read[0], "y_pred", "y_true", caller=caller)
     return true, told
 
 
@@ -291,7 +303,13 @@ def backtest(
     Raises
     ------
     ValueError, TypeError
-        Where an argument does not fit, or predict gives another shape; the message names it.
+        Where an argument does not fit, the times in an index of y go back or X has others, or
+        predict gives another shape; the message names it.
+
+    Warns
+    -----
+    UserWarning
+        Where the times in an index of y are not equally far apart.
 
     Examples
     --------
@@ -311,6 +329,9 @@ def backtest(
     stride = check_integer(horizon if stride is None else stride, caller=_CALLER, name="stride")
     every = _check_refit(refit, forecaster)
     series = read_series(y, caller=_CALLER)
+    check_order(series, "y", caller=_CALLER)
+    if gap := find_gap(series, "y"):
+        warnings.warn(f"{_CALLER}: {gap}", UserWarning, stacklevel=2)
     known = None if X is None else read_exogenous(X, series, caller=_CALLER)
     shortest = min(map(len, series))
     if min_train is None:

@@ -17,10 +17,13 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from cbptt.times import Times, read_index
+
 __all__ = [
     "Ragged",
     "Sequences",
     "check_sequences",
+    "date_columns",
     "flatten_steps",
     "from_channels_first",
     "read_array",
@@ -37,6 +40,7 @@ MAX_COUNT = 2**31 - 1
 _NUMBERS = "biuf"  # dtype.kind of features: bool, integer, floating
 _LABELS = "biufU"  # dtype.kind of what may stand beside the steps: numbers or text
 _EACH = "every sequence must be (n_timesteps, n_features)"
+_IN_ORDER = "the rows are steps in the order of time, as sort_index() makes them"
 _WHOLE = (
     "expected a list of (n_timesteps, n_features) arrays, an array of shape (n_sequences, "
     "n_timesteps, n_features) or (n_sequences, n_timesteps), or a cbptt.Ragged"
@@ -312,11 +316,14 @@ class Sequences:
         Sequence i is ``values[offsets[i]:offsets[i + 1]]``; a read-only copy.
     form : {"list", "ragged", "3d", "2d"}
         The form the user chose, which outputs mirror.
+    times : tuple of n Times or None, or empty
+        The dates in the index of each data frame of a list.
     """
 
     values: Array
     offsets: Offsets
     form: Form
+    times: tuple[Times | None, ...] = ()
 
     def __post_init__(self) -> None:
         offsets = _checked_offsets(np.asarray(self.offsets), len(self.values), "Sequences")
@@ -432,7 +439,8 @@ def check_sequences(
     TypeError
         If X or a sequence is not array-like, is a scalar, sparse or masked.
     ValueError
-        If a shape or a dtype is wrong, a sequence has no steps, or a value is not finite.
+        If a shape or a dtype is wrong, a sequence has no steps, a value is not finite, or the dates
+        in the index of a data frame go back.
     """
     reader = _Reader(caller, name, _NUMBERS)
     values, offsets, form = reader.read(X)
@@ -449,7 +457,7 @@ def check_sequences(
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"{caller} got dtype={dtype!r}; expected 'auto', float32 or float64.")
     checked = reader.finite(values, offsets, np.dtype(dtype), allow_nan)
-    return Sequences(checked, offsets, form)
+    return Sequences(checked, offsets, form, reader.times(X))
 
 
 def read_ragged(X: Any, *, caller: str, name: str) -> Ragged:
@@ -513,7 +521,7 @@ def flatten_steps(
     TypeError
         If Y or an item is not array-like, is a scalar or masked, or cannot be cast to dtype.
     ValueError
-        If a shape, a dtype or a length is wrong.
+        If a shape, a dtype or a length is wrong, or the times of a data frame are not those of X.
     """
     reader = _Reader(
         caller,
@@ -531,6 +539,12 @@ def flatten_steps(
     if (odd := np.flatnonzero(lengths != expected)).size:
         i = int(odd[0])
         raise reader.error(ValueError, f"with {lengths[i]} steps, but X[{i}] has {expected[i]}", i)
+    for i, (x, y) in enumerate(zip(sequences.times, reader.times(Y), strict=False)):
+        if x is not None and y is not None:
+            k = y.first_difference(x) if x.kind == y.kind else 0
+            if k is not None:
+                got = f"with the time {y.spell(k)} at step {k}, where X[{i}] has {x.spell(k)}"
+                raise reader.error(ValueError, got, i, "their times must be the same")
     target = np.dtype(dtype) if dtype is not None else values.dtype.newbyteorder("=")
     if not np.can_cast(values.dtype, target, "same_kind"):
         got = f"of dtype {values.dtype}, which cannot be cast to {target}"
@@ -586,6 +600,29 @@ def _find_odd(array: Array) -> tuple[tuple[int, ...], Any] | None:
     most = max(kinds, key=lambda kind: sum(isinstance(value, kind) for value in array.flat))
     odd = (pair for pair in np.ndenumerate(array) if not isinstance(pair[1], most))
     return next(odd, None)
+
+
+def date_columns(item: Any) -> list[str]:
+    """Return the columns of times of a data frame that has a schema, as those of polars.
+
+    NumPy makes numbers of them: days or microseconds since 1970, beside the other columns.
+    """
+    schema: Any = getattr(item, "schema", None)
+    if not hasattr(schema, "items"):
+        return []
+    return [name for name, dtype in schema.items() if getattr(dtype, "is_temporal", bool)()]
+
+
+def _is_missing(array: Array) -> NDArray[np.bool_]:
+    """Which objects stand for no value: None, and NA of pandas, which need not be installed."""
+    is_missing = np.frompyfunc(lambda v: v is None or type(v).__name__ == "NAType", 1, 1)
+    return np.asarray(is_missing(array), dtype=np.bool_)
+
+
+def _is_nullable_float32(item: Any) -> bool:
+    """Whether pandas stores it as float32 with NA, of which NumPy makes objects."""
+    dtypes = item.dtypes if hasattr(item, "columns") else [getattr(item, "dtype", None)]
+    return all(getattr(dtype, "numpy_dtype", None) == np.float32 for dtype in dtypes)
 
 
 def _offsets(lengths: Offsets) -> Offsets:
@@ -707,7 +744,13 @@ class _Reader:
 
     def lengths(self, lengths: ArrayLike, longest: int) -> Offsets:
         """(n,) lengths, each from 1 to longest."""
-        checked = np.asarray(lengths)
+        rule = "expected an integer for each sequence"
+        reader = _Reader(self.caller, "lengths", each=rule, whole=rule)
+        checked = reader._plain(lengths, None)
+        if checked.dtype.kind == "O":
+            checked = reader._unboxed(checked, None)
+        if checked.ndim == 1 and checked.dtype.kind == "f" and np.isnan(checked).any():
+            raise reader.error(ValueError, "without a value", int(np.isnan(checked).argmax()))
         if checked.ndim != 1 or checked.dtype.kind not in "biu":
             raise TypeError(
                 f"{self.caller} got lengths of dtype {checked.dtype} and shape {checked.shape}; "
@@ -717,6 +760,20 @@ class _Reader:
             got, advice = f"with {checked[odd[0]]} valid steps", f"expected 1 to {longest}"
             raise self.error(ValueError, got, int(odd[0]), advice)
         return checked.astype(np.intp)
+
+    def times(self, X: Any) -> tuple[Times | None, ...]:
+        """The dates in the index of each data frame of a list, which must not go back."""
+        if not isinstance(X, (list, tuple)):
+            return ()
+        found = []
+        for i, item in enumerate(X):
+            times = None if type(item) is np.ndarray else read_index(item)
+            if times is not None and times.values.dtype.kind != "M":
+                times = None
+            if times is not None and (times.values[1:] < times.values[:-1]).any():
+                raise self.error(ValueError, "with an index of dates that go back", i, _IN_ORDER)
+            found.append(times)
+        return tuple(found)
 
     def finite(
         self, values: Array, offsets: Offsets, dtype: np.dtype[Any], allow_nan: bool
@@ -763,6 +820,9 @@ class _Reader:
         if hasattr(item, "tocsr"):
             advice = "sparse data is not supported, pass its .toarray()"
             raise self.error(TypeError, "as a sparse array", i, advice)
+        if dates := date_columns(item):
+            got = f"with a column {dates[0]!r} of times"
+            raise self.error(TypeError, got, i, self._every_value)
         rows = item if isinstance(item, (list, tuple)) else [item]
         if any(isinstance(row, np.ma.MaskedArray) for row in rows):
             advice = "its mask would be lost: pass the valid steps, or .filled(value)"
@@ -771,6 +831,8 @@ class _Reader:
             array = np.asarray(item)
             if array.dtype.kind == "U" and isinstance(item, (list, tuple)):
                 return np.asarray(item, dtype=object)  # NumPy would spell numbers beside text
+            if array.dtype.kind == "O" and _is_nullable_float32(item):
+                return self._unboxed(array, i).astype(np.float32)
             return array
         except (TypeError, ValueError, OverflowError, RuntimeError) as cause:
             kind = TypeError if isinstance(cause, TypeError) else ValueError
@@ -778,7 +840,9 @@ class _Reader:
             raise self.error(kind, f"that is no array ({cause})", i, advice) from cause
 
     def _unboxed(self, array: Array, i: int | None) -> Array:
-        """An array of objects as the numbers or the text that it holds."""
+        """An array of objects as the numbers or the text that it holds; missing ones are NaN."""
+        if not all(value is None for value in array.flat):  # those are no numbers for certain
+            array = np.where(_is_missing(array), np.nan, array)
         try:
             plain = np.array(array.tolist()) if array.size else np.empty(array.shape)
             if plain.dtype.kind == "O" and self.kinds == _NUMBERS:

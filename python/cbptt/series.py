@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import MAX_COUNT, Ragged, read_array
+from cbptt.sequences import MAX_COUNT, Ragged, date_columns, read_array
+from cbptt.times import WITHOUT_TIMES, Times, check_one_level, read_index, read_times
 
 __all__ = [
     "Scale",
@@ -21,7 +22,11 @@ __all__ = [
     "check_columns",
     "check_count",
     "check_integer",
+    "check_order",
+    "check_same_times",
     "difference",
+    "find_break",
+    "find_gap",
     "fit_scale",
     "in_units_of",
     "integrate",
@@ -52,6 +57,8 @@ class SeriesSet:
         float32 where all of them were, else float64.
     columns : (d,) tuple of str, or None
         The names of the variables, where data frames told them.
+    times : list of n Times or None
+        The times of the steps, where a series has them: an index of pandas, or a time column.
     """
 
     values: list[Array]
@@ -59,6 +66,7 @@ class SeriesSet:
     flat: bool
     dtype: np.dtype[Any]
     columns: tuple[str, ...] | None = None
+    times: Sequence[Times | None] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -112,10 +120,12 @@ def read_series(
     one = _ONE.format(d=letter)
     if single is None:
         single = _is_single(y)
+    check_one_level(y, caller=caller, name=name)
     if single:
         cubic = getattr(y, "ndim", 0) == 3
         several = f", or a list of such series: list({name})" if cubic else ""
-        given = [y]
+        y, times = _split_times(y)
+        given, all_times = (y,), (times,)
         items = [read_array(y, caller=caller, name=name, ndims=(1, 2), expected=one + several)]
     else:
         expected = f"expected a list of (T,) or (T, {letter}) arrays, one for each series"
@@ -125,10 +135,10 @@ def read_series(
             y = read_array(y, caller=caller, name=name, ndims=(2, 3), expected=expected)
         if not len(y):
             raise ValueError(f"{caller} got {name} with 0 series; {expected}.")
-        given = y
+        given, all_times = zip(*map(_split_times, y), strict=True)
         items = [
             read_array(item, caller=caller, name=f"{name}[{i}]", ndims=(1, 2), expected=one)
-            for i, item in enumerate(y)
+            for i, item in enumerate(given)
         ]
     flat = all(item.ndim == 1 for item in items)
     dtype = np.dtype("f4" if all(item.dtype.str[1:] == "f4" for item in items) else "f8")
@@ -137,7 +147,7 @@ def read_series(
         tables = [np.ascontiguousarray(table, np.float64) for table in columns]
     names = [_columns(item) for item in given]
     named = next((i for i, columns in enumerate(names) if columns), 0)
-    told = SeriesSet(tables, single, flat, dtype, names[named])
+    told = SeriesSet(tables, single, flat, dtype, names[named], all_times)
     for i, table in enumerate(tables):
         who = f"{caller} got {told.name(name, i)}"
         if 0 in table.shape:
@@ -168,6 +178,23 @@ def _is_single(y: Any) -> bool:
     if isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1 and y.size:
         return not hasattr(y[0], "__len__")
     return True
+
+
+def _split_times(item: Any) -> tuple[Any, Times | None]:
+    """Take the times off a series: those of its index, or of its only column of dates."""
+    if hasattr(item, "to_native"):  # of narwhals, which shows no index
+        item = item.to_native()
+    dates = date_columns(item)
+    if len(dates) != 1:
+        return item, read_index(item)
+    column = item[dates[0]]
+    if getattr(column.dtype, "time_zone", None) is None:
+        array = column.to_numpy()
+        times = read_times(column.to_list() if array.dtype == object else array)
+    else:
+        clock = column.dt.replace_time_zone(None).to_numpy()
+        times = Times(column.dt.convert_time_zone("UTC").to_numpy(), clock)
+    return item.drop(dates[0]), times
 
 
 def _columns(item: Any) -> tuple[str, ...] | None:
@@ -240,7 +267,87 @@ def read_exogenous(
                 f"{caller} got {known.name(name, i)} with {len(x)} steps, but "
                 f"{series.name(of, i)} has {len(values)}; expected a row for each of its steps."
             )
+    check_same_times(known, series, name, of, caller=caller)
     return known
+
+
+# ---- times --------------------------------------------------------------------------------------
+
+
+def check_order(series: SeriesSet, name: str, *, caller: str) -> None:
+    """Refuse series whose times do not rise from step to step.
+
+    Raises
+    ------
+    ValueError
+    """
+    for i, times in enumerate(series.times):
+        if times is not None and (fall := times.find_fall()):
+            raise ValueError(f"{caller} got {series.name(name, i)} with {fall}")
+
+
+def check_same_times(
+    given: SeriesSet, series: SeriesSet, name: str, of: str, *, caller: str
+) -> None:
+    """Refuse rows whose times are not those of the steps that they belong to.
+
+    Raises
+    ------
+    ValueError
+    """
+    for i, (times, known) in enumerate(zip(given.times, series.times, strict=True)):
+        if times is None or known is None or not times.says_of(known):
+            continue
+        who = f"{caller} got {given.name(name, i)}"
+        _check_kind(times, known, who, series.name(of, i))
+        k = times.first_difference(known)
+        if k is not None:
+            raise ValueError(
+                f"{who} with the time {times.spell(k)} at step {k}, where {series.name(of, i)} has "
+                f"{known.spell(k)}; expected the same times, as "
+                f"{given.name(name, i)}.reindex({series.name(of, i)}.index) of pandas makes them. "
+                f"{WITHOUT_TIMES}"
+            )
+
+
+def find_break(
+    given: SeriesSet, past: Sequence[Times | None], name: str, of: str, *, caller: str
+) -> str | None:
+    """Return what an error says of the first rows whose times do not go on from those of the past.
+
+    Raises
+    ------
+    ValueError
+        If their times cannot be compared.
+    """
+    for i, (times, known) in enumerate(zip(given.times, past, strict=True)):
+        if times is None or known is None or not times.says_of(known):
+            continue
+        who = f"{caller} got {given.name(name, i)}"
+        _check_kind(times, known, who, given.name(of, i))
+        if not known.is_followed_by(times):
+            return (
+                f"{who} with the times {times.spell(0)} to {times.spell(-1)}, but "
+                f"{given.name(of, i)} ends at {known.spell(-1)}; expected the steps that follow. "
+                f"{WITHOUT_TIMES}"
+            )
+    return None
+
+
+def _check_kind(times: Times, known: Times, who: str, of: str) -> None:
+    if times.kind != known.kind:
+        raise ValueError(
+            f"{who} with {times.kind}, but {of} has {known.kind}; expected the same in both. "
+            f"{WITHOUT_TIMES}"
+        )
+
+
+def find_gap(series: SeriesSet, name: str) -> str | None:
+    """Return what a warning says of the first series whose times are not equally far apart."""
+    for i, times in enumerate(series.times):
+        if times is not None and (gap := times.find_gap()):
+            return f"the times of {series.name(name, i)} {gap}"
+    return None
 
 
 # ---- integers -----------------------------------------------------------------------------------

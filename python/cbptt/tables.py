@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.sequences import Ragged, read_ragged
+from cbptt.times import read_index, read_times
 
 __all__ = ["LongData", "from_long", "to_long"]
 
@@ -30,17 +32,19 @@ class LongData:
         The features, values of (steps, D).
     y : None, (n,) or (n, K) ndarray, or Ragged of (steps,) or (steps, K)
         The targets: none, of each sequence, or of each step.
-    ids : dict of str to (n,) ndarray
-        The id columns, a value for each sequence.
+    ids : dict of str to (n,) ndarray or Series of the frame's library
+        The id columns, a value for each sequence. A Series where NumPy has no such dtype, as for
+        times with a time zone and for categories.
     times : Ragged of (steps,), or None
-        The time column; with a time zone it comes as UTC.
+        The time column; with a time zone it is UTC, and a period is its first moment. `to_long`
+        makes the column of it that the frame had, with its time zone.
     feature_names : tuple of D str
         The names of the features, in the order of X's columns.
     """
 
     X: Ragged
     y: Array | Ragged | None
-    ids: dict[str, Array]
+    ids: dict[str, Any]
     times: Ragged | None
     feature_names: tuple[str, ...]
 
@@ -64,11 +68,14 @@ def from_long(
         Column or columns that tell sequences apart. Sequences come in the order in which their ids
         first appear.
     time : str, optional
-        Column of numbers, dates or text that orders the steps of a sequence. By default the rows
-        are in order already.
+        Column that orders the steps of a sequence: numbers, dates with or without a time of day,
+        times of day, durations, periods of pandas, or ordered categories. Text is read where it
+        has one meaning: integers, ISO 8601 as "2024-01-28" or "2024-01-28 08:30+01:00", "2024-01",
+        "2024-Q1", "8:30", and letters counted from a; all other text is an error. By default the
+        rows are in order already.
     features : str or sequence of str, optional
-        Columns of numbers or booleans, the variables of X. By default all numeric columns that
-        are neither id, time nor target; booleans are not among them.
+        Columns of numbers or booleans, the variables of X. By default all columns of numbers, of
+        any dtype, that are neither id, time nor target; booleans are not among them.
     target : str or sequence of str, optional
         Column or columns of numbers, booleans or text. A single name gives one value for each
         target, a sequence of K names gives K.
@@ -86,10 +93,12 @@ def from_long(
     ImportError
         If narwhals is not installed.
     TypeError
-        If frame is no table that narwhals reads, or a column's dtype does not suit its part.
+        If frame is no table that narwhals reads, or the values of a column do not suit its part.
     ValueError
-        If the frame has no rows, a column is not there, an id, a time or a text is missing, a time
-        occurs twice in a sequence, or a target differs within one that it should belong to.
+        If the frame has no rows, a column is not there, an id, a time or a text is missing, the
+        order of times is not known, a time occurs twice in a sequence, two ids differ in type
+        alone, a target differs within a sequence that it should belong to; or if, without time, an
+        index of dates is not in order.
 
     See Also
     --------
@@ -132,14 +141,16 @@ def from_long(
     keys = table.keys(ids)
     places: dict[Any, int] = {}
     codes = np.array([places.setdefault(key, len(places)) for key in keys])
-    moments = None if time is None else table.moments(time)
-    order = np.lexsort((codes,) if moments is None else (moments, codes))  # stable
+    moments = np.zeros(len(codes)) if time is None else table.moments(time)
+    order = np.lexsort((moments, codes))  # stable
     X = Ragged.from_flat(table.features(names)[order], lengths=np.bincount(codes))
 
     times = None
-    if moments is not None:
-        times = Ragged(moments[order], X.offsets)
-        _check_no_moment_twice(times, list(places), time)
+    if time is None:
+        table.check_index(order, X.offsets, list(places))
+    else:
+        times = table.times(time, moments, order, X.offsets)
+        _check_no_moment_twice(Ragged(moments[order], X.offsets), times, list(places), time)
     y: Array | Ragged | None = None
     if targets:
         flat = table.targets(targets)[order]
@@ -149,15 +160,13 @@ def from_long(
     return LongData(
         X=X,
         y=y,
-        ids={name: table.column(name)[order[X.offsets[:-1]]] for name in ids},
+        ids={name: _take(table.frame[name], order[X.offsets[:-1]]) for name in ids},
         times=times,
         feature_names=tuple(names),
     )
 
 
-def to_long(
-    columns: Mapping[str, Any], *, ids: Mapping[str, Any] | None = None
-) -> dict[str, Array]:
+def to_long(columns: Mapping[str, Any], *, ids: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Lay out values of steps in the long form, a row for each, for a data frame of any library.
 
     Parameters
@@ -171,8 +180,10 @@ def to_long(
 
     Returns
     -------
-    dict of str to (steps,) ndarray
-        First the ids, repeated for each step, then the columns.
+    dict of str to (steps,) ndarray, or Series of a data frame's library
+        First the ids, repeated for each step, then the columns. Ids and the times of `from_long`
+        whose dtype NumPy does not have, such as times with a time zone, are Series, so that the
+        result can be joined with the frame that they came from.
 
     Raises
     ------
@@ -202,7 +213,7 @@ def to_long(
             )
     if ids is None:
         ids = {"sequence": np.arange(len(first))}
-    parts: list[tuple[str, Array]] = []
+    parts: list[tuple[str, Any]] = []
     for name, values in ids.items():
         array = np.asarray(values)
         if array.shape != (len(first),):
@@ -210,9 +221,13 @@ def to_long(
                 f"{_TO} got id {name!r} of shape {array.shape} for {len(first)} sequences; "
                 "expected one for each."
             )
-        parts.append((name, np.repeat(array, first.lengths)))
+        rows = np.repeat(np.arange(len(first)), first.lengths)
+        series = _as_series(values)
+        parts.append((name, array[rows] if series is None else _take(series, rows)))
     for name, ragged in read.items():
-        if ragged.values.ndim == 1:
+        if isinstance(ragged, _KeptTimes):
+            parts.append((name, ragged.column))
+        elif ragged.values.ndim == 1:
             parts.append((name, ragged.values))
         else:
             parts.extend((f"{name}_{k}", values) for k, values in enumerate(ragged.values.T))
@@ -237,10 +252,12 @@ def _spell(key: tuple[Any, ...]) -> str:
     return repr(key[0] if len(key) == 1 else key)
 
 
-def _check_no_moment_twice(times: Ragged, keys: list[tuple[Any, ...]], time: str | None) -> None:
-    """Refuse a time that a sequence has twice; those of a sequence are sorted."""
-    same = times.values[1:] == times.values[:-1]
-    same[times.offsets[1:-1] - 1] = False  # the last step of one sequence, the first of the next
+def _check_no_moment_twice(
+    moments: Ragged, times: Ragged, keys: list[tuple[Any, ...]], time: str
+) -> None:
+    """Refuse a moment that a sequence has twice; those of a sequence are sorted."""
+    same = moments.values[1:] == moments.values[:-1]
+    same[moments.offsets[1:-1] - 1] = False  # the last step of one sequence, the first of the next
     if same.any():
         row = int(same.argmax())
         i = int(np.searchsorted(times.offsets, row, side="right")) - 1
@@ -265,6 +282,66 @@ def _one_for_each(y: Ragged, keys: list[tuple[Any, ...]], names: list[str]) -> A
             "of a sequence. target_per='step' takes one for each step."
         )
     return y.values[y.offsets[:-1]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _KeptTimes(Ragged):
+    """Times, and the column of a data frame that they were read from, for the way back."""
+
+    column: Any  # (steps,) Series of the frame's library
+
+    def __setstate__(self, state: list[Any]) -> None:
+        *ragged, column = state
+        object.__setattr__(self, "column", column)
+        super().__setstate__(ragged)
+
+    def __getitem__(self, key: Any) -> Any:
+        rows = Ragged(np.arange(self.n_steps), self.offsets)[key]
+        if not isinstance(rows, Ragged):
+            return self.values[rows]
+        column = _take_native(_as_series(self.column), rows.values)
+        return _KeptTimes(self.values[rows.values], rows.offsets, column)
+
+
+def _as_series(values: Any) -> Any:
+    """Wrap a Series of any library for narwhals; None for anything else."""
+    try:
+        import narwhals
+    except ImportError:
+        return None
+    series = narwhals.from_native(values, series_only=True, pass_through=True)
+    return series if isinstance(series, narwhals.Series) else None
+
+
+def _take(series: Any, rows: Array) -> Any:
+    """Rows of a narwhals.Series: an array where NumPy has its dtype, else one of its library."""
+    array = series.to_numpy()
+    return array[rows] if _fits_numpy(series, array) else _take_native(series, rows)
+
+
+def _take_native(series: Any, rows: Array) -> Any:
+    """Rows of a narwhals.Series as a Series of its library, without an index of its own."""
+    import narwhals
+
+    return narwhals.maybe_reset_index(series[rows]).to_native()
+
+
+def _fits_numpy(series: Any, array: Array) -> bool:
+    """Whether a column made of its array can be joined with the series itself."""
+    dtype = type(series.dtype).__name__
+    if array.dtype.kind == "O":
+        return dtype in ("Object", "String")
+    if array.dtype.kind in "mM" and series.implementation.is_pandas_like():
+        return isinstance(series.to_native().dtype, np.dtype)
+    return dtype not in ("Categorical", "Enum") and not getattr(series.dtype, "time_zone", None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (Real, Decimal))
+
+
+def _is_text(array: Array) -> bool:
+    return array.dtype.kind in "OU" and all(isinstance(value, str) for value in array)
 
 
 @dataclass(frozen=True)
@@ -295,8 +372,25 @@ class _Table:
         return cls(table, table.schema)
 
     def numeric(self, but: set[str | None]) -> list[str]:
-        """Names of the numeric columns but some."""
-        return [n for n, dtype in self.dtypes.items() if dtype.is_numeric() and n not in but]
+        """Names of the columns of numbers but some."""
+        return [name for name in self.dtypes if name not in but and self._is_numeric(name)]
+
+    def _is_numeric(self, name: str) -> bool:
+        kind = type(self.dtypes[name]).__name__
+        if kind not in ("Object", "Unknown"):
+            return bool(self.dtypes[name].is_numeric())
+        array = self.column(name)
+        if array.dtype != object:
+            return array.dtype.kind in "iufc"
+        values = array[~self._missing(name)].tolist()
+        numbers = [v for v in values if _is_number(v) and not isinstance(v, bool)]
+        others = [v for v in values if not _is_number(v)]
+        if numbers and others:
+            raise TypeError(
+                f"{_FROM} got {name!r} with numbers and other values, such as {numbers[0]!r} and "
+                f"{others[0]!r}; make numbers of all of them, or name the features."
+            )
+        return bool(numbers)
 
     def check_columns(self, part: str, names: list[str]) -> None:
         if not names and part in ("id", "features"):
@@ -304,9 +398,12 @@ class _Table:
             raise ValueError(f"{_FROM} got no {part}; {rule}.")
         for name in names:
             if name not in self.dtypes:
+                index = type(getattr(self.frame.to_native(), "index", None)).__name__
+                hint = " Its index is not read: frame.reset_index() makes columns of it."
+                hint = hint if index.endswith("Index") and index != "RangeIndex" else ""
                 raise ValueError(
                     f"{_FROM} got {part} {name!r}, which is no column of frame; its columns are "
-                    f"{', '.join(map(repr, self.dtypes))}."
+                    f"{', '.join(map(repr, self.dtypes))}.{hint}"
                 )
 
     def column(self, name: str) -> Array:
@@ -315,14 +412,66 @@ class _Table:
 
     def keys(self, names: list[str]) -> list[tuple[Any, ...]]:
         """The id of each row."""
+        columns = []
         for name in names:
             self._check_complete(name, "an id")
-        return list(zip(*(self.frame[name].to_list() for name in names), strict=True))
+            columns.append(values := self.frame[name].to_list())
+            spelled: dict[str, Any] = {}
+            for value in set(values):
+                other = spelled.setdefault(str(value), value)
+                if other != value:
+                    raise ValueError(
+                        f"{_FROM} got the id {name!r} with {other!r} and {value!r}, which differ "
+                        "in type alone; make text or numbers of all of them."
+                    )
+        return list(zip(*columns, strict=True))
 
     def moments(self, name: str) -> Array:
-        """The time of each row."""
+        """What orders the times of the rows."""
         self._check_complete(name, "a time")
-        return self._plain(name, "biufUMm", "a time must be a number, a date or text")
+        series, array = self.frame[name], self.column(name)
+        native = series.to_native()
+        if type(series.dtype).__name__ == "Enum" and hasattr(native, "to_physical"):
+            return native.to_physical().to_numpy()  # type: ignore[no-any-return]
+        if getattr(getattr(native, "dtype", None), "ordered", False):
+            return native.cat.codes.to_numpy()  # type: ignore[no-any-return]
+        try:
+            return read_times(array if array.dtype.kind in "iufmM" else series.to_list()).values
+        except (TypeError, ValueError) as cause:
+            is_polars = self.frame.implementation.is_polars()
+            convert = f"pl.col({name!r}).str.to_datetime" if is_polars else "pandas.to_datetime"
+            raise type(cause)(
+                f"{_FROM} got the time {name!r} with {cause}; a time must be a number, a date, "
+                "text in ISO 8601 as '2024-01-28', or an ordered category. "
+                f"{convert}(..., format=...) makes dates of text."
+            ) from cause
+
+    def times(self, name: str, moments: Array, order: Array, offsets: Array) -> Ragged:
+        """The times of the rows in that order, which come back as the column was."""
+        series, array = self.frame[name], self.column(name)
+        if _is_text(array):
+            values = array.astype(np.str_)
+        else:
+            values = moments if array.dtype == object else array
+        if values is not moments and _fits_numpy(series, array):
+            return Ragged(values[order], offsets)
+        return _KeptTimes(values[order], offsets, _take_native(series, order))
+
+    def check_index(self, order: Array, offsets: Array, keys: list[tuple[Any, ...]]) -> None:
+        """Without times, refuse an index of dates that go back within a sequence."""
+        times = read_index(self.frame.to_native())
+        if times is None or times.values.dtype.kind != "M":
+            return
+        moments = times.values[order]
+        back = moments[1:] < moments[:-1]
+        back[offsets[1:-1] - 1] = False
+        if back.any():
+            i = int(np.searchsorted(offsets, back.argmax(), side="right")) - 1
+            raise ValueError(
+                f"{_FROM} got no time, but an index of dates that go back for id "
+                f"{_spell(keys[i])}; pass frame.reset_index() and the name of the index as time, "
+                "or sort by it."
+            )
 
     def features(self, names: list[str]) -> Array:
         """(rows, D) values of the features."""
@@ -357,10 +506,14 @@ class _Table:
         """A column without objects: text as text, numbers that are not NumPy's as floats."""
         array = self.column(name)
         if array.dtype == object:
-            present = ~self._missing(name)
-            if all(isinstance(value, Number) for value in array[present]):
-                array = np.where(present, array, np.nan).astype(np.float64)
-            elif all(isinstance(value, str) for value in array[present]):
+            missing = self._missing(name)
+            present = array[~missing].tolist()
+            if all(map(_is_number, present)):
+                array = np.array(present)
+                if missing.any() or array.dtype.kind not in kinds:
+                    array = np.full(len(missing), np.nan)
+                    array[~missing] = present
+            elif all(isinstance(value, str) for value in present):
                 self._check_complete(name, "a text")
                 array = array.astype(np.str_)
         if array.dtype.kind not in kinds:

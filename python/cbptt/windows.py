@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from operator import index
 from typing import Any, Literal, TypeAlias, overload
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.sequences import Ragged, read_array, read_ragged
+from cbptt.times import check_one_level, read_index
 
 __all__ = ["make_windows"]
 
@@ -60,7 +62,13 @@ def make_windows(
     TypeError
         If length, stride or horizon is no integer, or the series are no arrays.
     ValueError
-        If one of them is too small, or a series is shorter than length + horizon.
+        If one of them is too small, a series is shorter than length + horizon, or the times in an
+        index of pandas go back or are repeated.
+
+    Warns
+    -----
+    UserWarning
+        If the times in an index of pandas are not equally far apart.
 
     See Also
     --------
@@ -93,6 +101,13 @@ def make_windows(
     length = _integer("length", length, least=1)
     stride = _integer("stride", stride, least=1)
     horizon = _integer("horizon", horizon, least=0)
+    check_one_level(series, caller=_CALLER, name="series")
+    for name, item in _named(series):
+        times = read_index(item)
+        if times is not None and (fall := times.find_fall()):
+            raise ValueError(f"{_CALLER} got {name} with {fall}")
+        if times is not None and (gap := times.find_gap()):
+            warnings.warn(f"{_CALLER}: the times of {name} {gap}", UserWarning, stacklevel=2)
     if _is_single(series):
         expected = "expected (T,) or (T, D)"
         array = read_array(
@@ -123,6 +138,13 @@ def _integer(name: str, value: Any, least: int) -> int:
     if checked < least:
         raise ValueError(f"{_CALLER} got {name}={checked}; expected at least {least}.")
     return checked
+
+
+def _named(series: Any) -> list[tuple[str, Any]]:
+    """Return the series, and what errors call them."""
+    if isinstance(series, (list, tuple)):
+        return [(f"series[{i}]", item) for i, item in enumerate(series)]
+    return [("series", series)]
 
 
 def _is_single(series: Any) -> bool:

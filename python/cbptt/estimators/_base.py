@@ -369,7 +369,7 @@ class BaseRNN(
             )
         ]
         offsets = np.concatenate([*cuts, sequences.offsets[-1:]])
-        return replace(sequences, offsets=offsets)
+        return replace(sequences, offsets=offsets, times=())
 
     # ---- fit: the parts -----------------------------------------------------------------------
 
@@ -743,7 +743,7 @@ def _take(
         emphasis=labels.emphasis[rows],
         stratify=None if labels.stratify is None else labels.stratify[index],
     )
-    return replace(sequences, values=ragged.values, offsets=ragged.offsets), chosen
+    return replace(sequences, values=ragged.values, offsets=ragged.offsets, times=()), chosen
 
 
 def _used_only(sequences: Sequences, labels: Labels, readout: str) -> tuple[Sequences, Labels]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self, Unpack
 
@@ -32,6 +33,7 @@ from cbptt.estimators._parameters import (
     make_generator,
 )
 from cbptt.estimators._regressors import RNNSequenceRegressor
+from cbptt.estimators._splits import shuffles_time
 from cbptt.network import RNN
 from cbptt.rollout import continue_series
 from cbptt.sequences import Ragged, Sequences
@@ -40,6 +42,9 @@ from cbptt.series import (
     check_columns,
     check_count,
     check_integer,
+    check_order,
+    find_break,
+    find_gap,
     fit_scale,
     in_units_of,
     integrate,
@@ -48,6 +53,7 @@ from cbptt.series import (
     read_integers,
     read_series,
 )
+from cbptt.times import Times
 
 Array = NDArray[np.floating]
 
@@ -203,17 +209,28 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            Where a parameter or a series does not fit, or one is too short; the message names it,
-            and what was learned before stays as it was.
+            Where a parameter or a series does not fit, one is too short, the times in an index of
+            y go back, or X has other times; the message names it, and what was learned before
+            stays as it was.
 
         Warns
         -----
         ConvergenceWarning, UserWarning
             As `RNNSequenceRegressor.fit` does.
+        UserWarning
+            Where the times in an index of y are not equally far apart, or scikit-learn's
+            cross-validation tests other steps than those that follow y.
         """
         self._validate_params()
         lags, periods = self._lags(), self._periods()
         series = read_series(y, caller=self._name)
+        if shuffles_time(self):
+            self._warn(
+                f"{self._name} got a split whose test does not follow the steps of training, but "
+                "a forecast continues these; use cv=TimeSeriesSplit(), without a gap."
+            )
+        else:
+            self._check_times(series, "y")
         exogenous = None
         if X is not None:
             exogenous = self._read_exogenous(X, series, name="X", of="y")
@@ -258,6 +275,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             "y": series.columns,
             "X": None if exogenous is None else exogenous.columns,
         }
+        self._times = series.times
         self._frame = frame
         self._origins = find_origins(series, prepared, frame, network)
         self._naive_errors = np.array([naive_error(values) for values in series])
@@ -328,6 +346,15 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             tails[first : last - n] = np.nan
         return heads[0], heads[1], (inputs, Ragged(tails, targets.offsets))
 
+    def _check_times(self, series: SeriesSet, name: str) -> None:
+        """Refuse steps out of order, and warn where a step may be missing between two."""
+        check_order(series, name, caller=self._name)
+        if gap := find_gap(series, name):
+            self._warn(f"{self._name}: {gap}")
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(message, UserWarning, stacklevel=_frames_below_caller())
+
     def _read_exogenous(self, X: Any, series: SeriesSet, *, name: str, of: str) -> SeriesSet:
         return read_exogenous(X, series, caller=self._name, name=name, of=of)
 
@@ -343,7 +370,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         horizon : int
             Number of steps H.
         X_future : (H, e) or (H,) array; for several series a list, or (n, H, e), default=None
-            The exogenous variables of these steps; needed where `fit` had X.
+            The exogenous variables of these steps; needed where `fit` had X. An index of times must
+            go on from that of y.
         context : (T,) or (T, d) array, or a list of them, default=None
             Series to continue, in place of the fitted ones. At least as many steps as the
             differences add up to and the largest lag; the network runs over all of them.
@@ -496,12 +524,18 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         -----
         RuntimeWarning
             Where a forecast leaves the range of its precision; the score is NaN then.
+        UserWarning
+            Where the times in an index of y do not follow those of the fitted series.
         """
         check_is_fitted(self)
         origins: Origins = self._origins
         series = read_series(y, caller=self._name, single=origins.single)
         check_count(series, len(origins), "y", "fit", caller=self._name)
         self._check_variables(series, "y")
+        if not shuffles_time(self):  # of which fit has warned
+            broken = find_break(series, self._times, "y", "the fitted y", caller=self._name)
+            if broken:
+                self._warn(f"{broken} The score is that of other steps than the forecast's.")
         exogenous = None
         self._check_given(X, "X")
         if X is not None:
@@ -531,8 +565,9 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         horizon = check_integer(horizon, caller=self._name, name="horizon")
         origins: Origins = self._origins
+        times = self._times
         if context is not None:
-            origins = self._read_context(context, X_context)
+            origins, times = self._read_context(context, X_context)
         elif X_context is not None:
             raise ValueError(
                 f"{self._name} got X_context without context; expected both, or neither to go on "
@@ -553,10 +588,14 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
                     f"{self._name} got {future.name('X_future', i)} with {len(x)} steps, but "
                     f"horizon={horizon}; expected a row for each step to forecast."
                 )
+        past = "the fitted y" if context is None else "context"
+        if broken := find_break(future, times, "X_future", past, caller=self._name):
+            raise ValueError(broken)
         return horizon, origins, self._scaled(future.values, len(origins), horizon)
 
-    def _read_context(self, context: Any, X_context: Any) -> Origins:
+    def _read_context(self, context: Any, X_context: Any) -> tuple[Origins, Sequence[Times | None]]:
         series = read_series(context, caller=self._name, name="context")
+        self._check_times(series, "context")
         self._check_variables(series, "context")
         check_lengths(series, self._frame, "context", caller=self._name, targets=0)
         self._check_given(X_context, "X_context")
@@ -565,7 +604,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             exogenous = self._read_exogenous(X_context, series, name="X_context", of="context")
             self._check_exogenous(exogenous, "X_context")
         prepared = prepare_series(series, exogenous, self._frame, "context", caller=self._name)
-        return find_origins(series, prepared, self._frame, self.network_)
+        return find_origins(series, prepared, self._frame, self.network_), series.times
 
     def _check_variables(self, series: SeriesSet, name: str) -> None:
         if series.n_variables != self.n_features_in_:

@@ -841,6 +841,7 @@ class _Reader:
 
     def _unboxed(self, array: Array, i: int | None) -> Array:
         """An array of objects as the numbers or the text that it holds; missing ones are NaN."""
+        given = array
         if not all(value is None for value in array.flat):  # those are no numbers for certain
             array = np.where(_is_missing(array), np.nan, array)
         try:
@@ -854,7 +855,7 @@ class _Reader:
         mixed = plain.dtype.kind == "U" and not all(isinstance(v, str) for v in array.flat)
         if plain.shape != array.shape or plain.dtype.kind == "O" or mixed:
             got = "of dtype object with values that are not of one kind"
-            if odd := _find_odd(array):
+            if odd := _find_odd(given):
                 place, value = odd
                 where = self._where(i) + "".join(f"[{k}]" for k in place)
                 got += f": {where} is of type {type(value).__name__}"

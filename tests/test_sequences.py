@@ -302,6 +302,58 @@ def test_integers_without_lengths_have_no_padding():
     assert_array_equal(Ragged.from_padded([[1, 0], [2, 0]]).lengths, [2, 2])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("tail", [(), (2,)])
+def test_padding_may_stand_before_the_steps(tail, dtype):
+    X = Ragged.from_flat(
+        np.arange(6 * int(np.prod(tail)), dtype=dtype).reshape(6, *tail), [1, 3, 2]
+    )
+    padded = X.to_padded(-1, side="left")
+    assert_array_equal(padded[0, :2], np.full((2, *tail), -1))
+    assert_array_equal(padded[0, 2], X[0][0])
+    assert_same_sequences(Ragged.from_padded(padded, X.lengths, side="left"), X)
+    assert_same_sequences(Ragged.from_padded(X.to_padded(side="left"), side="left"), X)
+
+
+def test_a_mask_names_the_valid_steps_wherever_they_stand():
+    X = np.array([[0, 1, 2], [3, 0, 4], [5, 6, 7]])
+    expected = [[1, 2], [3, 4], [5, 6, 7]]
+    for mask in (X != 0, (X != 0).astype(np.uint8), (X != 0).astype(float)):
+        assert [x.tolist() for x in Ragged.from_padded(X, mask=mask)] == expected
+    steps = Ragged.from_padded(np.stack([X, -X], axis=2), mask=X != 0)
+    assert_array_equal(steps[1], [[3, -3], [4, -4]])
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "message"),
+    [
+        ([[0, 0, 7], [4, 5, 6]], {"lengths": [1, 3]}, None),  # the 0 and 7 that are cut
+        ([[7, 8, 0], [4, 5, 6]], {"lengths": [1, 3], "side": "left"}, None),
+        ([[7, 8, 9], [4, 5, 6]], {"mask": [[1, 0, 0], [1, 1, 1]]}, None),
+        ([["a", "b", ""], ["c", "d", "e"]], {"lengths": [1, 3]}, None),
+        ([[np.nan, 1], [2, 3]], {}, "NaN at the left of sequences only; side='left' cuts it off"),
+        ([[1, np.nan], [2, 3]], {"side": "left"}, "NaN at the right .*side='right'"),
+        ([[1, 2, 0], [2, 3, 4]], {}, r"no NaN .* 0 at the right of X\[0\]; .* pass lengths"),
+        ([[5, 6], [0, 4]], {"side": "left"}, r"0 at the left of X\[1\]"),
+        ([[0, 0, 7], [4, 5, 6]], {}, r"0 at the left of X\[0\]; .* pass lengths and side='left'"),
+    ],
+)
+def test_what_is_cut_and_is_no_padding_is_warned_of(X, options, message):
+    different = r"cuts steps off that hold different values.* set side;.* mask"
+    with pytest.warns(UserWarning, match=message or different) as caught:
+        Ragged.from_padded(X, **options)
+    assert caught[0].filename == __file__
+    assert len(caught) == 1
+
+
+def test_padding_may_be_any_one_value_or_nan():
+    for fill in (0, -1, np.nan):
+        Ragged.from_padded([[1, fill, fill], [2, 3, fill], [4, 5, 6]], lengths=[1, 2, 3])
+    both = np.array([[[1, 1], [0, np.nan]], [[2, 2], [3, 3]]])  # one value in each variable
+    assert_array_equal(Ragged.from_padded(both, [1, 2]).lengths, [1, 2])
+    assert_array_equal(Ragged.from_padded([[1, 0], [0, 2]], [2, 2]).lengths, [2, 2])
+
+
 def test_from_flat_shares_a_contiguous_array():
     values = steps(5)
     X = Ragged.from_flat(values, lengths=np.array([2, 3], np.uint8))
@@ -325,6 +377,21 @@ def test_from_flat_shares_a_contiguous_array():
         (lambda: Ragged.from_padded(steps(2), [1]), ValueError, "1 lengths for 2 sequences"),
         (lambda: Ragged.from_padded([[1, np.nan], [np.nan] * 2]), ValueError, r"X\[1\] with 0"),
         (lambda: Ragged.from_padded(np.ma.ones((2, 3))), TypeError, "as a masked array"),
+        (
+            lambda: Ragged.from_padded(steps(2), side="pre"),
+            ValueError,
+            "side='pre'; expected 'right'",
+        ),
+        (lambda: Ragged.from_padded(steps(2), [1, 1], mask=[[1, 0]]), ValueError, "one of them"),
+        (
+            lambda: Ragged.from_padded(steps(2), mask=[[1, 0]]),
+            ValueError,
+            r"mask of shape \(1, 2\)",
+        ),
+        (lambda: Ragged.from_padded([[1, 2]], mask=[[1, 2]]), ValueError, "booleans, or 0 and 1"),
+        (lambda: Ragged.from_padded([[1], [2]], mask=[[1], [0]]), ValueError, r"X\[1\] with 0 val"),
+        (lambda: Ragged.from_padded([[1]], mask=["a"]), ValueError, "expected booleans"),
+        (lambda: Ragged.from_sequences([[1]]).to_padded(side=0), ValueError, "side=0; expected"),
         (lambda: Ragged.from_padded(np.ones(3)), ValueError, r"shape \(3,\)"),
         (lambda: from_channels_first(np.ones((2, 3))), ValueError, "n_features, n_timesteps"),
         (lambda: from_channels_first([np.ones(3)]), ValueError, r"\(n_features, n_timesteps\)"),
@@ -571,7 +638,7 @@ hostile_inputs = [
     # no container of sequences
     ("abc", TypeError, r"^RNN got X of type str; expected a list of \(n_timesteps, n_features\)"),
     (b"abc", TypeError, "^RNN got X of type bytes"),
-    ({0: good}, TypeError, "^RNN got X of type dict"),
+    ({0: good}, TypeError, r"^RNN got X of type dict.* Pass list\(X\.values\(\)\)\.$"),
     ({1.0, 2.0}, TypeError, "^RNN got X of type set"),
     (None, TypeError, "^RNN got X of type NoneType"),
     (3, TypeError, "^RNN got X of type int"),
@@ -658,9 +725,10 @@ def test_hostile_input_is_named_in_one_clear_error(X, error, message):
 def test_a_value_too_large_for_float32_is_refused():
     X = [good, np.array([[0.0, 0.0], [0.0, 1e300]])]
     with pytest.raises(
-        ValueError, match=r"X\[1\] with inf at step 1, feature 1.*large for float32"
-    ):
+        ValueError, match=r"X\[1\] with inf at step 1, feature 1: 1e\+300 is too large for float32"
+    ) as caught:
         check(X, dtype=np.float32)
+    assert "must be finite" not in str(caught.value)
     assert check(X).values[3, 1] == 1e300
 
 

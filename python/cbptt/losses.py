@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Sequences, flatten_steps, read_array
+from cbptt.sequences import Sequences, finite_rule, flatten_steps, read_array
 
 __all__ = [
     "ACTIVATIONS",
@@ -97,9 +97,11 @@ def flatten_targets(
             text=not numeric,
         )
         if len(flat) != len(sequences):
+            hint = " Each row of a 2-D X is a sequence; for rows that are steps pass [X], or "
+            hint += "cbptt.Ragged.from_flat(X, lengths)."
             raise ValueError(
                 f"{caller} got {len(flat)} targets in {name} for {len(sequences)} sequences in X; "
-                f"expected one target per sequence."
+                f"expected one target per sequence.{hint if sequences.form == '2d' else ''}"
             )
     return flat
 
@@ -158,7 +160,8 @@ def check_targets(
     with np.errstate(over="ignore"):
         values = np.zeros(flat.shape, weights.dtype)  # in C order, whatever that of flat
         values[used] = flat[used]
-    refuse(~np.isfinite(values).all(axis=1), "targets must be finite")
+    bad = ~np.isfinite(values).all(axis=1)
+    refuse(bad, finite_rule(flat[bad][:1], weights.dtype, "targets must be finite"))
     if loss == "log_loss":
         refuse(((values < 0) | (values > 1)).any(axis=1), "log_loss needs probabilities in [0, 1]")
         if output_activation == "softmax":
@@ -210,10 +213,8 @@ def flatten_weights(
     if bad.any():
         first = int(np.argmax(bad))
         place = spell_place(first, sequences, readout)
-        raise ValueError(
-            f"{caller} got sample_weight{place} = {flat[first]}; weights must be finite and "
-            f"not negative."
-        )
+        rule = finite_rule(flat[first], weights.dtype, "weights must be finite and not negative")
+        raise ValueError(f"{caller} got sample_weight{place} = {flat[first]}; {rule}.")
     return weights
 
 

@@ -24,7 +24,7 @@ from cbptt.losses import Targets, check_targets, flatten_targets, flatten_weight
 from cbptt.parameters import INITIALISATIONS, Layout, initialise
 from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
 from cbptt.scratch import Scratch, check_checkpoint, make_scratch
-from cbptt.sequences import Sequences, check_sequences, read_array
+from cbptt.sequences import Sequences, cast_finite, check_sequences, read_array
 from cbptt.threads import in_team, one_blas_thread
 from cbptt.truncation import Truncation, check_truncation
 
@@ -204,11 +204,7 @@ class RNN:
         values = read_array(values, caller="RNN", name="theta", ndims=(1,), expected=expected)
         if values.shape != (self.layout.size,):
             raise ValueError(f"RNN got theta of shape {values.shape}; {expected}.")
-        with np.errstate(over="ignore"):
-            theta = values.astype(self.dtype)
-        if not np.isfinite(theta).all():
-            raise ValueError("RNN got NaN or infinity in theta; expected finite values.")
-        self.theta[:] = theta
+        self.theta[:] = cast_finite(values, self.dtype, caller="RNN", name="theta")
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -752,11 +748,7 @@ class RNN:
         given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)
         if given.shape != shape:
             raise ValueError(f"RNN got h0 of shape {given.shape}; {expected}.")
-        with np.errstate(over="ignore"):
-            states = np.require(given, self.dtype, ["C", "A"])
-        if not np.isfinite(states).all():
-            raise ValueError("RNN got NaN or infinity in h0; expected finite values.")
-        return sequences, states
+        return sequences, cast_finite(given, self.dtype, caller="RNN", name="h0")
 
     def check_targets(
         self,

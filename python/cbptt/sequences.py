@@ -8,7 +8,8 @@ sequence to the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
@@ -22,12 +23,17 @@ from cbptt.times import Times, read_index
 __all__ = [
     "Ragged",
     "Sequences",
+    "cast_finite",
     "check_sequences",
+    "column_labels",
     "date_columns",
+    "find_frame",
+    "finite_rule",
     "flatten_steps",
     "from_channels_first",
     "read_array",
     "read_ragged",
+    "spell",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -133,36 +139,74 @@ class Ragged:
         return cls(values, offsets)
 
     @classmethod
-    def from_padded(cls, X: ArrayLike, lengths: ArrayLike | None = None) -> Ragged:
+    def from_padded(
+        cls,
+        X: ArrayLike,
+        lengths: ArrayLike | None = None,
+        *,
+        side: Literal["right", "left"] = "right",
+        mask: ArrayLike | None = None,
+    ) -> Ragged:
         """Cut the padding off sequences that were made equally long.
 
         Parameters
         ----------
         X : (n, T, D) or (n, T) array
-            Padded at the end of the time axis.
+            Sequences of T steps, some of which are padding.
         lengths : (n,) array of int, optional
-            Valid steps of each sequence, 1 to T. By default the steps at the end of a sequence
+            Valid steps of each sequence, 1 to T. By default the steps at the side of a sequence
             whose features are all NaN are padding; a NaN anywhere else is kept.
+        side : {"right", "left"}, default="right"
+            Where the padding stands: after the last step of a sequence, or before its first step,
+            as `pad_sequences` of Keras puts it by default.
+        mask : (n, T) array of bool, or of 0 and 1, optional
+            True for each valid step, as the mask of Keras and the attention mask of Hugging Face.
+            Steps are cut wherever they stand; lengths and side are not used.
 
         Raises
         ------
         TypeError, ValueError
-            If a length is not in 1 to T, or a sequence holds nothing but NaN.
+            If a length is not in 1 to T, the mask does not fit X, or a sequence has no valid step.
+
+        Warns
+        -----
+        UserWarning
+            If the steps that are cut do not look like padding, because they hold several values
+            other than NaN; or if nothing is cut, but NaN pads the other side, or 0 pads either.
+
+        Examples
+        --------
+        >>> from cbptt import Ragged
+        >>> padded = [[0, 0, 7], [4, 5, 6]]  # 0 stands before the steps
+        >>> Ragged.from_padded(padded, lengths=[1, 3], side="left").to_list()
+        [array([7]), array([4, 5, 6])]
+        >>> Ragged.from_padded(padded, mask=[[0, 0, 1], [1, 1, 1]]).lengths
+        array([1, 3])
         """
         reader = _Reader("Ragged.from_padded")
         padded = reader.array(X, (2, 3))
-        T = padded.shape[1]
-        if lengths is None:
-            valid = padded == padded  # NaN alone differs from itself
-            valid = valid if valid.ndim == 2 else valid.any(axis=2)
-            lengths = np.where(valid, np.arange(1, T + 1), 0).max(axis=1, initial=0)
-        lengths = reader.lengths(lengths, longest=T)
-        if len(lengths) != len(padded):
-            raise ValueError(
-                f"Ragged.from_padded got {len(lengths)} lengths for {len(padded)} sequences; "
-                "expected one length for each."
-            )
-        return cls(padded[np.arange(T) < lengths[:, None]], _offsets(lengths))
+        if side not in ("right", "left"):
+            raise ValueError(f"{reader.caller} got side={spell(side)}; expected 'right' or 'left'.")
+        is_found = lengths is None and mask is None
+        if mask is not None:
+            if lengths is not None:
+                raise ValueError(f"{reader.caller} got lengths and mask; expected one of them.")
+            valid = reader.mask(mask, padded.shape[:2])
+        else:
+            if lengths is None:
+                lengths = _valid_steps(padded == padded, side)  # NaN alone differs from itself
+            lengths = reader.lengths(lengths, longest=padded.shape[1])
+            if len(lengths) != len(padded):
+                raise ValueError(
+                    f"{reader.caller} got {len(lengths)} lengths for {len(padded)} sequences; "
+                    "expected one length for each."
+                )
+            valid = _at_side(lengths, padded.shape[1], side)
+        if not valid.all():
+            _warn_of_cut(padded[~valid], reader.caller)
+        elif is_found:
+            _warn_of_kept(padded, side, reader.caller)
+        return cls(padded[valid], _offsets(valid.sum(axis=1)))
 
     @classmethod
     def from_flat(cls, X: ArrayLike, lengths: ArrayLike) -> Ragged:
@@ -276,14 +320,18 @@ class Ragged:
         """List of (T_i, D) or (T_i,) views, one for each sequence."""
         return list(self)
 
-    def to_padded(self, fill_value: Any = np.nan) -> Array:
-        """Sequences padded at the end to the longest.
+    def to_padded(
+        self, fill_value: Any = np.nan, *, side: Literal["right", "left"] = "right"
+    ) -> Array:
+        """Sequences padded to the longest.
 
         Parameters
         ----------
         fill_value : scalar, default=nan
             The padding. The dtype is widened where it cannot hold it: integers padded with NaN
             become floats. Text needs a text here.
+        side : {"right", "left"}, default="right"
+            Put the padding after the last step of a sequence, or before its first step.
 
         Returns
         -------
@@ -296,10 +344,14 @@ class Ragged:
             )
         # a plain number widens the dtype only as far as it must, a text to its own length
         fill = np.asarray(fill_value) if isinstance(fill_value, str) else fill_value
-        steps = np.arange(self.lengths.max(initial=0))
-        shape = (len(self), len(steps), *self.values.shape[1:])
+        if side not in ("right", "left"):
+            raise ValueError(
+                f"Ragged.to_padded got side={spell(side)}; expected 'right' or 'left'."
+            )
+        T = int(self.lengths.max(initial=0))
+        shape = (len(self), T, *self.values.shape[1:])
         padded = np.full(shape, fill, np.result_type(self.dtype, fill))
-        padded[steps < self.lengths[:, None]] = self.values
+        padded[_at_side(self.lengths, T, side)] = self.values
         return padded
 
 
@@ -426,7 +478,8 @@ def check_sequences(
     name : str, default="X"
         What errors call X.
     n_features : int, optional
-        Required number of variables D.
+        Required number of variables D. A 2-D array of one column is refused then, as it is more
+        likely one sequence than many sequences of one step.
     allow_nan : bool, default=False
         Let NaN stand, for whoever fills it in. Infinity is refused either way.
 
@@ -446,12 +499,8 @@ def check_sequences(
     values, offsets, form = reader.read(X)
     values = values.reshape(len(values), -1)
     D = values.shape[1]
-    if n_features is not None and n_features != D:
-        raise reader.error(
-            ValueError,
-            f"with {D} features, but expected n_features={n_features}",
-            advice=f"every sequence must be (n_timesteps, {n_features})",
-        )
+    if n_features is not None:
+        reader.check_features(D, n_features, offsets, form)
     if isinstance(dtype, str) and dtype == "auto":
         dtype = np.float32 if values.dtype.str[1:] == "f4" else np.float64
     if np.dtype(dtype) not in (np.float32, np.float64):
@@ -585,6 +634,76 @@ def read_array(
     return reader.array(value, ndims)
 
 
+def column_labels(item: Any) -> tuple[Any, ...] | None:
+    """Return the labels of a data frame's columns; None for anything else."""
+    if type(item) is np.ndarray:
+        return None
+    labels = getattr(item, "column_names", None)  # of a table of Arrow's
+    if labels is None:
+        labels = getattr(item, "columns", None)
+    return None if labels is None or callable(labels) else tuple(labels)
+
+
+def find_frame(X: Any) -> Any:
+    """Return X itself if it is a data frame, else the first one among its items, if any."""
+    if isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.dtype == object):
+        return next((item for item in X if column_labels(item) is not None), None)
+    return None if column_labels(X) is None else X
+
+
+def spell(value: Any) -> str:
+    """Spell a value that was not expected, in a few words even if it is a large array."""
+    if shape := getattr(value, "shape", ()):
+        kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
+        return f"{kind} of shape {shape}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... of type {type(value).__name__}"
+
+
+def _turned(name: str) -> str:
+    return f"cbptt.from_channels_first({name}) takes (n_features, n_timesteps)"
+
+
+def _n_levels(frame: Any, axis: str) -> int:
+    """Levels of the labels of an axis, 1 for anything but a MultiIndex."""
+    return int(getattr(getattr(frame, axis, None), "nlevels", 1))
+
+
+def finite_rule(given: Any, dtype: np.dtype[Any], rule: str = "every value must be finite") -> str:
+    """Return the rule that numbers break which dtype cannot hold.
+
+    Parameters
+    ----------
+    given : number or array, before the cast to dtype
+    dtype : float32 or float64
+    rule : str, default="every value must be finite"
+        The rule for all but finite numbers that are too large.
+    """
+    if not np.isfinite(given).all() or (np.abs(given) <= np.finfo(dtype).max).all():
+        return rule
+    advice = f"the largest finite {dtype} is {np.finfo(dtype).max:.2g}; scale the values"
+    return advice + (", or use dtype='float64'" if dtype == np.float32 else "")
+
+
+def cast_finite(values: Array, dtype: np.dtype[Any], *, caller: str, name: str) -> Array:
+    """Return numbers as contiguous, aligned memory of a precision, all of them finite.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite, or beyond the range of the precision.
+    """
+    with np.errstate(over="ignore"):
+        cast = np.require(values, dtype, ["C", "A"])
+    bad = ~np.isfinite(cast)
+    if bad.any():
+        given = values[bad]
+        reason = f", as {given[0]} is too large for {dtype}" if np.isfinite(given).all() else ""
+        rule = finite_rule(given, dtype)
+        raise ValueError(f"{caller} got NaN or infinity in {name}{reason}; {rule}.")
+    return cast
+
+
 def _is_table(X: Any) -> bool:
     """Whether X is nested plain lists that are the rows of a table: numbers, equally many."""
     return (
@@ -623,6 +742,54 @@ def _is_nullable_float32(item: Any) -> bool:
     """Whether pandas stores it as float32 with NA, of which NumPy makes objects."""
     dtypes = item.dtypes if hasattr(item, "columns") else [getattr(item, "dtype", None)]
     return all(getattr(dtype, "numpy_dtype", None) == np.float32 for dtype in dtypes)
+
+
+def _at_side(lengths: Offsets, T: int, side: str) -> NDArray[np.bool_]:
+    """(n, T) True for the valid steps of sequences that are padded at that side."""
+    steps = np.arange(T) if side == "right" else np.arange(T)[::-1]
+    return np.asarray(steps < lengths[:, None])
+
+
+def _valid_steps(valid: NDArray[np.bool_], side: str) -> Offsets:
+    """(n,) steps of each sequence but those at the side where nothing is valid."""
+    of_steps = np.asarray(valid if valid.ndim == 2 else valid.any(axis=2))
+    of_steps = of_steps if side == "right" else of_steps[:, ::-1]
+    lengths = np.where(of_steps, np.arange(1, valid.shape[1] + 1), 0).max(axis=1, initial=0)
+    return np.asarray(lengths, dtype=np.intp)
+
+
+def _warn_of_cut(cut: Array, caller: str) -> None:
+    """Warn where steps that are cut hold several values, which padding does not."""
+    cut = cut.reshape(len(cut), -1)
+    present = cut == cut  # all but NaN
+    first = cut[present.argmax(axis=0), np.arange(cut.shape[1])]
+    if ((cut != first) & present).any():
+        warnings.warn(
+            f"{caller} cuts steps off that hold different values, where padding holds one value "
+            "or NaN. If the padding stands at the other side, set side; if it stands anywhere "
+            "else, pass mask, which is True for valid steps.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_kept(padded: Array, side: str, caller: str) -> None:
+    """Warn where nothing is cut, but there is something that looks like padding."""
+    T, other = padded.shape[1], "left" if side == "right" else "right"
+    message = ""
+    if (_valid_steps(padded == padded, other) < T).any():
+        message = f"NaN at the {other} of sequences only; side={other!r} cuts it off"
+    elif padded.dtype.kind != "U":
+        # a single 0 before the steps is as likely a value
+        for end, least, argument in ((side, 1, ""), (other, 2, f" and side={other!r}")):
+            steps = _valid_steps(padded != 0, end)
+            shorter = (steps > 0) & (steps <= T - least)
+            if shorter.any() and (steps == T).any():
+                where = f"the {end} of X[{int(shorter.argmax())}]"
+                message = f"no NaN to cut off, but 0 at {where}; if it is padding, pass lengths"
+                message += argument
+    if message:
+        warnings.warn(f"{caller} found {message}.", UserWarning, stacklevel=3)
 
 
 def _offsets(lengths: Offsets) -> Offsets:
@@ -686,6 +853,7 @@ class _Reader:
         if isinstance(X, Ragged):
             parts, lengths, form = [self.array(X.values, (1, 2))], X.lengths, "ragged"
         elif isinstance(X := self.container(X), list):
+            self._check_columns(X)
             parts = [self.array(item, (1, 2), i) for i, item in enumerate(X)]
             lengths, form = np.array(list(map(len, parts)), dtype=np.intp), "list"
         else:
@@ -707,11 +875,30 @@ class _Reader:
             raise self.error(ValueError, f"with 0 {self.column}s")
         return values, _offsets(lengths), form
 
+    def check_features(self, D: int, expected: int, offsets: Offsets, form: Form) -> None:
+        """Refuse sequences of another number of variables, and what may be a lone sequence."""
+        n, X = len(offsets) - 1, self.name
+        if form == "2d" and expected == offsets[1] == 1 < n:
+            advice = f"[{X}] is one sequence, np.reshape({X}, ({n}, 1, 1)) is {n} sequences"
+            got = f"of shape ({n}, 1), which may be one sequence of {n} steps or {n} of one step"
+            raise self.error(ValueError, got, advice=advice)
+        if expected == D:
+            return
+        advice = f"every sequence must be (n_timesteps, {expected})"
+        if (np.diff(offsets) == expected).all():
+            lone = f", so that [{X}] is one sequence of {n} steps"
+            advice += lone if D == 1 and form != "3d" else f". {_turned(X)}"
+        got = f"with {D} features, but expected n_features={expected}"
+        raise self.error(ValueError, got, advice=advice)
+
     def container(self, X: Any) -> Array | list[Any]:
         """X as a list of sequences or as one array."""
+        self._check_axes(X, None)
         if not isinstance(X, (list, tuple)):
             if not any(hasattr(X, a) for a in ("__array__", "iloc", "tocsr")):
                 advice = self.whole
+                if isinstance(X, Mapping):
+                    advice += f". Pass list({self.name}.values())"
                 if isinstance(X, Iterator):
                     advice += f". Pass list({self.name}), as it is read more than once"
                 raise self.error(TypeError, f"of type {type(X).__name__}", advice=advice)
@@ -775,10 +962,28 @@ class _Reader:
             found.append(times)
         return tuple(found)
 
+    def mask(self, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """(n, T) True for valid steps, of which every sequence has one."""
+        checked = np.asarray(mask)
+        binary = checked.dtype.kind == "b" or (
+            checked.dtype.kind in "iuf" and np.isin(checked, (0, 1)).all()
+        )
+        if checked.shape != shape or not binary:
+            raise ValueError(
+                f"{self.caller} got a mask of shape {checked.shape} and dtype {checked.dtype}; "
+                f"expected booleans, or 0 and 1, of shape {shape}."
+            )
+        valid = checked.astype(np.bool_)
+        if (empty := np.flatnonzero(~valid.any(axis=1))).size:
+            advice = "the mask must be True for at least one step of each sequence"
+            raise self.error(ValueError, "with 0 valid steps", int(empty[0]), advice)
+        return valid
+
     def finite(
         self, values: Array, offsets: Offsets, dtype: np.dtype[Any], allow_nan: bool
     ) -> Array:
         """`values` as contiguous, aligned memory of `dtype`, finite, or NaN where allowed."""
+        given = values
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.require(values, dtype, ["C", "A"])
             # a finite sum has finite terms; the terms are looked at only if it is not
@@ -793,14 +998,59 @@ class _Reader:
         where = f"at step {step - offsets[i]}"
         if values.ndim == 2:
             where += f", {self.column} {d}"
-        if np.isnan(values[step]).reshape(-1)[d]:
+        value = given.reshape(len(given), -1)[step, d]
+        if np.isnan(value):
+            is_front = step == offsets[i] and np.isnan(given[step]).all()
+            side, argument = ("front", ", side='left'") if is_front else ("end", "")
             advice = (
-                "every value must be finite. If NaN pads the end of shorter sequences, "
-                f"cbptt.Ragged.from_padded({self.name}) cuts it off"
+                f"every value must be finite. If NaN pads the {side} of shorter sequences, "
+                f"cbptt.Ragged.from_padded({self.name}{argument}) cuts it off"
             )
             raise self.error(ValueError, f"with NaN {where}", i, advice)
-        got = f"with inf {where}: infinite, or too large for {dtype}"
-        raise self.error(ValueError, got, i, "every value must be finite; scale or clip it")
+        got = f"with inf {where}: "
+        got += "infinite" if np.isinf(value) else f"{value} is too large for {dtype}"
+        raise self.error(ValueError, got, i, finite_rule(value, dtype))
+
+    def _check_axes(self, item: Any, i: int | None) -> None:
+        """Refuse axes whose labels contradict (sequence, time, variable)."""
+        if i is None and _n_levels(item, "index") > 1:
+            advice = (
+                "a row of a data frame is a sequence. For a row for each step use "
+                f"cbptt.from_long({self.name}.reset_index(), id=..., time=...), else "
+                f"{self.name}.to_numpy()"
+            )
+            raise self.error(ValueError, "with a MultiIndex of rows", advice=advice)
+        if i is None and _n_levels(item, "columns") > 1:
+            advice = (
+                "a column of a data frame is a step of one variable. For more variables pass "
+                f"{self.name}.to_numpy().reshape(n_sequences, n_timesteps, n_features)"
+            )
+            raise self.error(ValueError, "with a MultiIndex of columns", advice=advice)
+        dims = getattr(item, "dims", None)
+        place = 1 if i is None else 0
+        if isinstance(dims, tuple) and "time" in dims and dims.index("time") != place:
+            order = "(sequence, time, variable)" if i is None else "(time, variable)"
+            advice = f"the order of the axes is {order}"
+            if i is None and len(dims) == 2 and dims[0] == "time":
+                advice += f", and [{self.name}] is one sequence"
+            raise self.error(ValueError, f"with axes {dims}", i, advice)
+
+    def _check_columns(self, items: list[Any]) -> None:
+        """Refuse data frames whose columns differ in name or order."""
+        first: tuple[int, tuple[Any, ...]] | None = None
+        for i, item in enumerate(items):
+            if type(item) is np.ndarray:
+                continue
+            self._check_axes(item, i)
+            labels = column_labels(item)
+            if labels is None:
+                continue
+            first = first or (i, labels)
+            if labels != first[1] and len(labels) == len(first[1]):
+                k = next(k for k, label in enumerate(labels) if label != first[1][k])
+                got = f"with {spell(labels[k])} in column {k}, where {self.name}[{first[0]}] has "
+                advice = "all data frames must have the same columns in the same order"
+                raise self.error(ValueError, got + spell(first[1][k]), i, advice)
 
     def _join(self, items: list[Array]) -> Array:
         """(steps,) where every item is 1-D, else (steps, D) with the 1-D ones as one column."""
@@ -808,7 +1058,11 @@ class _Reader:
         for i, count in enumerate(columns):
             if count != columns[0]:
                 got = f"with {count} {self.column}s, but {self.name}[0] has {columns[0]}"
-                raise self.error(ValueError, got, i)
+                advice = self.each
+                few_agree = 2 * max(map(columns.count, set(columns))) <= len(columns)
+                if few_agree and len({len(item) for item in items}) == 1 and self.each == _EACH:
+                    advice += f". {_turned(self.name)}"
+                raise self.error(ValueError, got, i, advice)
         if len({item.dtype.kind == "U" for item in items}) == 2:
             raise self.error(ValueError, "with text and numbers", advice=self._every_value)
         if len({item.ndim for item in items}) == 2:

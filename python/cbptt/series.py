@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import MAX_COUNT, Ragged, date_columns, read_array
+from cbptt.sequences import MAX_COUNT, Ragged, date_columns, read_array, spell
 from cbptt.times import WITHOUT_TIMES, Times, check_one_level, read_index, read_times
 
 __all__ = [
@@ -363,7 +363,7 @@ def check_integer(value: Any, *, caller: str, name: str, least: int = 1) -> int:
     """
     expected = f"expected an int from {least} up to {MAX_COUNT}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{caller} got {name}={value!r}; {expected}.")
+        raise TypeError(f"{caller} got {name}={spell(value)}; {expected}.")
     if not least <= value <= MAX_COUNT:
         raise ValueError(f"{caller} got {name}={value}; {expected}.")
     return int(value)
@@ -378,7 +378,7 @@ def read_integers(value: Any, *, caller: str, name: str) -> list[int]:
         If it is no sequence of integers, is empty, or holds one that is too small or too large.
     """
     if not isinstance(value, (list, tuple, range)) and getattr(value, "ndim", 0) != 1:
-        raise TypeError(f"{caller} got {name}={value!r}; expected an int or a list of ints.")
+        raise TypeError(f"{caller} got {name}={spell(value)}; expected an int or a list of ints.")
     if not len(value):
         raise ValueError(f"{caller} got {name}={value!r}; expected at least one int.")
     return [check_integer(v, caller=caller, name=f"{name}[{i}]") for i, v in enumerate(value)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Sequences
+from cbptt.sequences import Sequences, spell
 
 __all__ = ["Truncation", "Window", "check_truncation"]
 
@@ -123,7 +123,9 @@ def check_truncation(
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
         ):
-            raise ValueError(f"{caller} got {name}={value!r}; expected None or an int from 1 up.")
+            raise ValueError(
+                f"{caller} got {name}={spell(value)}; expected None or an int from 1 up."
+            )
     if steps is None:
         if stride is not None:
             raise ValueError(

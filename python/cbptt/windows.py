@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Ragged, read_array, read_ragged
+from cbptt.sequences import Ragged, read_array, read_ragged, spell
 from cbptt.times import check_one_level, read_index
 
 __all__ = ["make_windows"]
@@ -133,7 +133,7 @@ def _integer(name: str, value: Any, least: int) -> int:
         checked = index(value)
     except TypeError as cause:
         raise TypeError(
-            f"{_CALLER} got {name}={value!r}; expected an integer of at least {least}."
+            f"{_CALLER} got {name}={spell(value)}; expected an integer of at least {least}."
         ) from cause
     if checked < least:
         raise ValueError(f"{_CALLER} got {name}={checked}; expected at least {least}.")

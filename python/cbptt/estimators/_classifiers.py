@@ -25,7 +25,7 @@ from cbptt.estimators._targets import (
     steps_like,
 )
 from cbptt.results import Shard
-from cbptt.sequences import Sequences, read_array
+from cbptt.sequences import Sequences, read_array, spell
 
 _CONSTRAINTS = CONSTRAINTS | {"class_weight": [dict, StrOptions({"balanced"}), None]}
 
@@ -69,8 +69,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             known = {"classes_": self._read_classes(classes)}
             if hasattr(self, "classes_") and not np.array_equal(self.classes_, known["classes_"]):
                 raise ValueError(
-                    f"{type(self).__name__} got classes={classes!r}, which is not the same as on "
-                    f"the last call to partial_fit, was: {self.classes_!r}."
+                    f"{type(self).__name__} got classes={spell(classes)}, which is not the "
+                    f"same as on the last call to partial_fit, was: {spell(self.classes_)}."
                 )
         if self.class_weight == "balanced":
             raise ValueError(
@@ -205,8 +205,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             place = self._spell(first, sequences, form)
             raise ValueError(
                 f"{type(self).__name__} got y{place} = {flat[first]!r}, which is none of the "
-                f"classes {classes!r}; warm_start, partial_fit and validation_data need those of "
-                f"the first fit."
+                f"classes {spell(classes)}; warm_start, partial_fit and validation_data need those "
+                f"of the first fit."
             )
         return np.where(used, places, 0)
 
@@ -349,7 +349,7 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             if (flat.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
                 raise ValueError(
                     f"{type(self).__name__} got y of dtype {flat.dtype}; expected labels of the "
-                    f"type of its classes, {self.classes_!r}."
+                    f"type of its classes, {spell(self.classes_)}."
                 )
         true, predicted, weights, used = (
             self._told(values, sequences, form) for values in (flat, classes, weights, used)

@@ -12,7 +12,7 @@ from cbptt.estimators._parameters import make_generator
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN
 from cbptt.rollout import draw_symbols
-from cbptt.sequences import MAX_COUNT, Ragged, Sequences, read_array
+from cbptt.sequences import MAX_COUNT, Ragged, Sequences, finite_rule, read_array, spell
 
 _START = "expected a list or 1-D array of at least one label, or a list of such"
 
@@ -160,14 +160,15 @@ class Generating(Snapshot):
         if codes.shape != (K, D):
             raise ValueError(f"{caller} got encoding of shape {codes.shape}; {expected}.")
         with np.errstate(over="ignore"):
-            codes = np.require(codes, dtype, ["C", "A"])
-        odd = ~np.isfinite(codes).all(axis=1)
+            cast = np.require(codes, dtype, ["C", "A"])
+        odd = ~np.isfinite(cast).all(axis=1)
         if odd.any():
+            i = int(np.argmax(odd))
             raise ValueError(
-                f"{caller} got encoding[{int(np.argmax(odd))}] with NaN or infinity, or too large "
-                f"for {dtype}; every value must be finite."
+                f"{caller} got encoding[{i}] with NaN or infinity, or too large for {dtype}; "
+                f"{finite_rule(codes[i], dtype)}."
             )
-        return codes
+        return cast
 
     def _states_before_last(
         self, past: list[NDArray[np.intp]], codes: NDArray[np.floating]
@@ -198,7 +199,7 @@ def _check_n_steps(n_steps: Any, caller: str) -> int:
     is_int = isinstance(n_steps, (int, np.integer)) and not isinstance(n_steps, bool)
     if not is_int or not 1 <= n_steps <= MAX_COUNT:
         raise ValueError(
-            f"{caller} got n_steps={n_steps!r}; expected an int from 1 up to {MAX_COUNT}."
+            f"{caller} got n_steps={spell(n_steps)}; expected an int from 1 up to {MAX_COUNT}."
         )
     return int(n_steps)
 
@@ -207,7 +208,7 @@ def _check_temperature(temperature: Any, caller: str) -> float:
     is_number = isinstance(temperature, Real) and not isinstance(temperature, bool)
     if not is_number or not 0 <= temperature < np.inf:
         raise ValueError(
-            f"{caller} got temperature={temperature!r}; expected a finite number from 0 up."
+            f"{caller} got temperature={spell(temperature)}; expected a finite number from 0 up."
         )
     return float(temperature)
 
@@ -216,8 +217,8 @@ def _read_start(start: Any, caller: str) -> tuple[list[tuple[str, NDArray[Any]]]
     """Return each sequence's name and labels (P,), and whether start is a single one."""
     if isinstance(start, (str, bytes)):
         raise TypeError(
-            f"{caller} got start={start!r}; {_START}: list(start) for its characters, [start] for "
-            f"one label."
+            f"{caller} got start={spell(start)}; {_START}: list(start) for its characters, "
+            f"[start] for one label."
         )
     if hasattr(start, "__array__") and not isinstance(start, (np.ndarray, Ragged)):
         start = np.asarray(start)  # a column of a data frame

@@ -22,10 +22,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from cbptt.estimators._fitting import Fitting, History, Schedule
+from cbptt.estimators._forms import (
+    learn_form,
+    likely_lone,
+    likely_misreading,
+    read_alike,
+)
 from cbptt.estimators._missing import indicate, mean_of_steps
 from cbptt.estimators._parameters import CONSTRAINTS, TrainingParameters
 from cbptt.estimators._streaming import Streaming
@@ -34,7 +39,7 @@ from cbptt.losses import spell_place
 from cbptt.network import RNN
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
 from cbptt.results import Shard
-from cbptt.sequences import MAX_COUNT, Ragged, Sequences, check_sequences
+from cbptt.sequences import MAX_COUNT, Ragged, Sequences, check_sequences, spell
 from cbptt.training import Trainer
 from cbptt.truncation import Truncation, check_truncation
 
@@ -162,7 +167,8 @@ class BaseRNN(
             loss ceases to be finite, or a score on held-out sequences is not.
         UserWarning
             When Ctrl-C ends training; the weights until then are kept, with early_stopping the best
-            of them.
+            of them. Where X is likely to be misread: as sequences of one or two steps, or with the
+            axes of variables and steps exchanged; the message names what to pass instead.
         """
         return self._install(self._fit(X, y, sample_weight, validation_data))
 
@@ -202,6 +208,11 @@ class BaseRNN(
         sequences, learned = self._read_first(X) if before is None else before._read_again(X)
         labels = self._label(sequences, y, sample_weight, known or {})
         learned |= labels.learned
+        if before is None:
+            replicates = learned.get("_replicates", False)
+            if (misread := likely_misreading(X, sequences, replicates=replicates)) is not None:
+                name = type(self).__name__
+                warnings.warn(f"{name} reads {misread}.", stacklevel=_frames_below_caller())
         self._check_used(labels.weights * labels.emphasis)
         data, labels = _used_only(sequences, labels, self._readout)
         if before is None:
@@ -265,18 +276,7 @@ class BaseRNN(
         name = type(self).__name__
         allow_nan = self.missing == "mask"
         sequences = check_sequences(X, dtype=self.dtype, caller=name, allow_nan=allow_nan)
-        columns = sequences.form == "2d"
-        learned: dict[str, Any] = {
-            "_read_columns": columns,
-            "n_features_in_": sequences.n_steps // len(sequences)
-            if columns
-            else sequences.n_features,
-        }
-        if columns:
-            probe = BaseEstimator()  # which learns the names of a data frame's columns, if any
-            validate_data(probe, X, skip_check_array=True)
-            learned |= vars(probe)
-        return sequences, learned
+        return sequences, learn_form(X, sequences, caller=name)
 
     def _mean_of_steps(self, sequences: Sequences, labels: Labels) -> NDArray[np.float64] | None:
         """(D,) what becomes of missing values, if any may be: steps weigh as their targets do."""
@@ -441,9 +441,9 @@ class BaseRNN(
             sizes = np.empty(0)
         if sizes.shape != (1,) or sizes.dtype.kind not in "iu" or not 1 <= sizes[0] <= MAX_COUNT:
             raise ValueError(
-                f"{type(self).__name__} got hidden_layer_sizes={self.hidden_layer_sizes!r}; the "
-                f"network has one hidden layer, so expected one integer of at least 1 and at most "
-                f"{MAX_COUNT}, as 64 or (64,)."
+                f"{type(self).__name__} got hidden_layer_sizes={spell(self.hidden_layer_sizes)}; "
+                f"the network has one hidden layer, so expected one integer of at least 1 and at "
+                f"most {MAX_COUNT}, as 64 or (64,)."
             )
         return int(sizes[0])
 
@@ -609,38 +609,22 @@ class BaseRNN(
 
     def _read(self, X: Any) -> Sequences:
         """Check X against what was fitted on."""
-        sequences = self._check_like(X, self.network_, dict(vars(self)), "X")
-        if self._read_columns and sequences.form == "2d":
-            validate_data(self, X, reset=False, skip_check_array=True)
-        return sequences
+        return self._check_like(X, self.network_, dict(vars(self)), "X")
 
     def _check_like(self, X: Any, network: RNN, learned: dict[str, Any], name: str) -> Sequences:
-        caller = type(self).__name__
-        columns, n_features, fill = (
-            learned["_read_columns"],
-            learned["n_features_in_"],
-            learned["_fill"],
-        )
-        sequences = check_sequences(
+        fill = learned["_fill"]
+        sequences = read_alike(
             X,
-            dtype=network.dtype,
-            caller=caller,
+            learned,
+            caller=type(self).__name__,
             name=name,
-            n_features=None if columns else n_features,
+            dtype=network.dtype,
             allow_nan=fill is not None,
         )
-        if columns:
-            n_columns = sequences.n_steps // len(sequences)
-            if sequences.form == "2d" and n_columns != n_features:
-                raise ValueError(
-                    f"{name} has {n_columns} features, but {caller} is expecting {n_features} "
-                    f"features as input. For sequences of other lengths pass a list of arrays."
-                )
-            if sequences.n_features != 1:
-                raise ValueError(
-                    f"{caller} got sequences with {sequences.n_features} features, but was fitted "
-                    f"on sequences of one variable."
-                )
+        misread = likely_lone(sequences) if sequences.form == "list" else None
+        if misread is not None:
+            name = type(self).__name__
+            warnings.warn(f"{name} reads {misread}.", stacklevel=_frames_below_caller())
         return indicate(sequences, fill)
 
     def _outputs(self, X: Any, *, finite: bool) -> tuple[NDArray[np.floating], Sequences]:
@@ -711,9 +695,10 @@ class BaseRNN(
         model = self._snapshot()
         sequences = model._read(X)
         states = model._states if states is None else states
-        if states not in STATES:
+        if not isinstance(states, str) or states not in STATES:
             raise ValueError(
-                f"{type(self).__name__}.transform got states={states!r}; expected one of {STATES}."
+                f"{type(self).__name__}.transform got states={spell(states)}; expected one of "
+                f"{STATES}."
             )
         hidden, final = model.network_.states(sequences, model._n_threads())
         model._check_outputs(hidden, sequences, "every", finite=False)

@@ -325,7 +325,7 @@ _ATTRIBUTES = """network_ : RNN
     n_features_in_ : int
         Number of variables D of a step; for two-dimensional X its number of columns.
     feature_names_in_ : (n_features_in_,) ndarray of str
-        Names of the columns, where X was a data frame that has them.
+        Names of the columns, where X was a data frame, or a list of data frames, that have them.
     n_outputs_ : int
         Number of outputs K.
     n_layers_ : int

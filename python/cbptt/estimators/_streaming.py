@@ -7,10 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt.estimators._forms import check_names
 from cbptt.estimators._missing import indicate
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN
-from cbptt.sequences import MAX_COUNT, Sequences, check_sequences, read_array
+from cbptt.sequences import (
+    MAX_COUNT,
+    Sequences,
+    cast_finite,
+    check_sequences,
+    find_frame,
+    read_array,
+    spell,
+)
 
 Array = NDArray[np.floating]
 
@@ -20,6 +29,7 @@ class Streaming(Snapshot):
 
     network_: RNN
     _fill: NDArray[np.float64] | None
+    _read_columns: bool
     _tells_outputs = True  # as they are; a call is short enough for `_tell` to be seen in it
 
     def start(self, n: int = 1) -> Array:
@@ -46,7 +56,7 @@ class Streaming(Snapshot):
         is_int = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
         if not is_int or not 1 <= n <= MAX_COUNT:
             raise ValueError(
-                f"{type(self).__name__}.start got n={n!r}; expected an int from 1 up to "
+                f"{type(self).__name__}.start got n={spell(n)}; expected an int from 1 up to "
                 f"{MAX_COUNT}."
             )
         return network.start(int(n))
@@ -141,6 +151,9 @@ class Streaming(Snapshot):
         """Take a step from whatever may be given, or say what is wrong with it."""
         network, name = self._network_of_steps(), type(self).__name__
         D = network.n_inputs if self._fill is None else network.n_inputs // 2
+        frame = find_frame(x)
+        if frame is not None and not self._read_columns:
+            check_names(frame, vars(self), caller=name)
         expected = f"expected shape (n, {D}), the inputs of one step of n sequences"
         array = read_array(x, caller=name, name="x", ndims=(1, 2), expected=expected)
         if array.ndim == 1 and D == 1:
@@ -165,8 +178,4 @@ class Streaming(Snapshot):
         states = read_array(state, caller=name, name="state", ndims=(2,), expected=expected)
         if states.shape[1] != M or (n is not None and len(states) != n):
             raise ValueError(f"{name} got state of shape {states.shape}; {expected}.")
-        with np.errstate(over="ignore"):  # what is too large is infinite, and told so
-            states = np.require(states, network.dtype, ["C", "A"])
-        if not np.isfinite(states).all():
-            raise ValueError(f"{name} got NaN or infinity in state; expected finite values.")
-        return states
+        return cast_finite(states, network.dtype, caller=name, name="state")

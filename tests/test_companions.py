@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
@@ -50,6 +52,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cbptt import (
+    PerSequence,
     PerTimestep,
     Ragged,
     RNNClassifier,
@@ -58,6 +61,7 @@ from cbptt import (
     RNNSequenceRegressor,
     make_sequence_scorer,
 )
+from cbptt.testing import sequence_estimator_checks
 
 LENGTHS = (3, 5, 2, 4, 6, 3, 4, 5, 2, 3, 4, 5)
 may_stop_early = pytest.mark.filterwarnings(
@@ -437,6 +441,175 @@ def test_what_is_no_transformer_of_steps_is_named(transformer, error, message):
 def test_targets_that_do_not_fit_are_named(y, message):
     with pytest.raises(ValueError, match=f"^PerTimestep got {message}"):
         PerTimestep(StandardScaler()).fit(X_LIST, y)
+
+
+# ---- PerTimestep and functions along time -------------------------------------------------------
+
+
+def along_time(function, **arguments):
+    return FunctionTransformer(function, kw_args={"axis": 0} | arguments)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        along_time(np.cumsum),
+        along_time(np.diff, prepend=0),
+        along_time(np.flip),
+        along_time(np.roll, shift=-1),  # changes the last step of the first sequence alone
+        FunctionTransformer(lambda X: X - X.mean(axis=0)),
+        make_pipeline(StandardScaler(), along_time(np.cumsum)),
+    ],
+)
+@pytest.mark.parametrize("X", [X_LIST, np.stack([x[:2] for x in X_LIST])], ids=["list", "3-D"])
+def test_a_transformer_that_mixes_sequences_warns(transformer, X):
+    name = type(transformer).__name__
+    with pytest.warns(UserWarning, match=f"PerTimestep got {name}.* mixes .*cbptt.PerSequence"):
+        PerTimestep(transformer).fit(X)
+    with pytest.warns(UserWarning, match="mixes") as caught:
+        PerTimestep(transformer).fit_transform(X)
+    assert caught[0].filename == __file__
+
+
+def test_a_transformer_of_random_values_is_not_said_to_mix_sequences():
+    noise = FunctionTransformer(lambda X: X + np.random.default_rng().normal(size=X.shape))
+    PerTimestep(noise).fit(X_LIST)
+    PerTimestep(along_time(np.cumsum)).fit(X_LIST[:1])  # there is nothing to mix
+
+
+# ---- PerSequence --------------------------------------------------------------------------------
+
+
+@parametrize_with_checks([PerSequence(StandardScaler()), PerSequence(along_time(np.cumsum))])
+def test_scikit_learns_checks_pass_for_each_sequence(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("model", "left_out"),
+    [
+        (PerSequence(along_time(np.cumsum)), set()),
+        # all steps of a sequence are scaled by its mean
+        (PerSequence(StandardScaler()), {"check_no_knowledge_of_the_future"}),
+    ],
+)
+def test_the_checks_of_sequences_pass_for_each_sequence(model, left_out):
+    # (n, T) stays (n, T), and processes take seconds to start
+    left_out = left_out | {"check_form_2d_array", "check_other_process"}
+    checks = dict(sequence_estimator_checks(model))
+    assert left_out <= checks.keys()
+    for name, check in checks.items():
+        if name not in left_out:
+            check(model)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@every_ragged_form
+def test_each_sequence_is_transformed_by_itself(X, dtype):
+    X = X.astype(dtype) if isinstance(X, Ragged) else [x.astype(dtype) for x in X]
+    for transformer in (StandardScaler(), along_time(np.cumsum), Doubler()):
+        expected = [clone(transformer).fit(x).transform(x) for x in X]
+        model = PerSequence(transformer)
+        result = model.fit_transform(X)
+        assert isinstance(result, Ragged if isinstance(X, Ragged) else np.ndarray)
+        assert_same_sequences(result, expected)
+        assert_same_sequences(model.fit(X[:1]).transform(X), expected)
+        assert result[0].dtype == dtype
+
+
+@every_ragged_form
+def test_sequences_may_become_shorter(X):
+    change = PerSequence(along_time(np.diff))
+    result = change.fit_transform(X)
+    assert_same_sequences(result, [np.diff(x, axis=0) for x in X])
+    assert type(result) is (Ragged if isinstance(X, Ragged) else np.ndarray)
+    labels = [x[1:, 0] > 5 for x in X]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make_pipeline(change, RNNSequenceClassifier(3, max_iter=1)).fit(X, labels)
+    assert [len(steps) for steps in model.predict(X)] == [T - 1 for T in LENGTHS]
+
+
+def test_arrays_stay_arrays_where_lengths_stay_equal():
+    cube = STEPS[:44].reshape(11, 4, 3)
+    change = PerSequence(along_time(np.diff))
+    assert_array_equal(change.fit_transform(cube), np.diff(cube, axis=1))
+    assert_array_equal(change.fit_transform(cube[:, :, 0]), np.diff(cube[:, :, 0], axis=1))
+    assert change.n_features_in_ == 4
+    assert PerSequence(PolynomialFeatures(2)).fit_transform(cube[:, :, 0]).shape == (11, 4, 3)
+    positive = PerSequence(FunctionTransformer(lambda x: x[x[:, 0] > 4]))
+    kept = positive.fit_transform(np.array([[5.0, 6.0], [5.0, 0.0]]))
+    assert_same_sequences(kept, [np.array([[5.0], [6.0]]), np.array([[5.0]])])
+
+
+def test_columns_for_each_sequence_have_names():
+    model = PerSequence(PolynomialFeatures(2, include_bias=False)).fit(sequences(D=2))
+    assert model.get_feature_names_out().tolist() == ["x0", "x1", "x0^2", "x0 x1", "x1^2"]
+    frames = [pd.DataFrame(x, columns=["pulse", "heat"]) for x in sequences(D=2)]
+    for wrap in (PerSequence, PerTimestep):
+        names = wrap(StandardScaler()).fit(frames).get_feature_names_out()
+        assert names.tolist() == ["pulse", "heat"]
+    assert not hasattr(PerSequence(along_time(np.cumsum)), "get_feature_names_out")
+
+
+@pytest.mark.parametrize("config", ["pandas", "polars"])
+def test_for_each_sequence_the_configured_output_changes_nothing(config):
+    scaler = StandardScaler()
+    expected = [scaler.fit_transform(x) for x in X_LIST]
+    with sklearn.config_context(transform_output=config):
+        model = PerSequence(StandardScaler())
+        assert_same_sequences(model.fit_transform(X_LIST), expected)
+    assert not hasattr(model, "set_output")
+
+
+def test_what_is_fitted_for_each_sequence_can_be_cloned_and_pickled():
+    model = PerSequence(StandardScaler()).fit(X_LIST)
+    expected = model.transform(X_LIST)
+    assert_same_sequences(pickle.loads(pickle.dumps(model)).transform(X_LIST), expected)
+    assert not hasattr(model.transformer, "mean_")
+    with pytest.raises(NotFittedError):
+        clone(model).transform(X_LIST)
+    search = GridSearchCV(
+        make_pipeline(model, RNNClassifier(3, max_iter=1, random_state=0)),
+        {"persequence__transformer__with_std": [True, False]},
+        cv=2,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert len(search.fit(X_LIST, Y_WHOLE).predict(X_LIST)) == len(X_LIST)
+
+
+def test_missing_values_are_left_to_the_transformer_of_each_sequence():
+    result = PerSequence(SimpleImputer()).fit_transform(with_gaps())
+    expected = np.nanmean(with_gaps()[0][:, 2])
+    assert result[0][1, 2] == expected  # the mean of this sequence alone
+
+
+@pytest.mark.parametrize(
+    ("transformer", "X", "message"),
+    [
+        (PCA(2), [*X_LIST, np.ones((1, 3))], r"got X\[12\] with 1 steps, .*n_components=2"),
+        (along_time(np.diff), [[1.0, 2.0], [3.0]], r"X\[1\] with 1 steps, .*shape \(0, 1\)"),
+        (OneHotEncoder(), [[1, 2, 3], [1, 2]], r"2 columns .* for X\[1\], but 3 for X\[0\]"),
+        (FunctionTransformer(lambda x: x[:, 0]), X_LIST, r"X\[0\] .*at least one row of numbers"),
+        (FunctionTransformer(lambda x: x.astype(str)), X_LIST, r"X\[0\] .* dtype <U"),
+        ("scaler", X_LIST, "The 'transformer' parameter of PerSequence must be"),
+        (StandardScaler(), [np.array([[np.inf]])], r"X\[0\] with inf at step 0"),
+    ],
+)
+def test_a_sequence_that_cannot_be_transformed_is_named_in_fit(transformer, X, message):
+    for method in ("fit", "fit_transform"):
+        with pytest.raises(ValueError, match=message):
+            getattr(PerSequence(transformer), method)(X)
+
+
+def test_for_each_sequence_the_number_of_variables_must_be_that_of_fit():
+    model = PerSequence(StandardScaler()).fit(X_LIST)
+    with pytest.raises(ValueError, match="X with 2 features, but expected n_features=3"):
+        model.transform([x[:, :2] for x in X_LIST])
+    model.fit(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r"X has 3 features, but PerSequence is expecting 4 feat"):
+        model.transform(np.zeros((3, 3)))
 
 
 # ---- PerTimestep: within scikit-learn -----------------------------------------------------------

@@ -15,6 +15,7 @@ _HOMES = {
     "from_long": "tables",
     "to_long": "tables",
     "make_windows": "windows",
+    "PerSequence": "estimators",
     "PerTimestep": "estimators",
     "make_sequence_scorer": "estimators",
     "RNNClassifier": "estimators",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from cbptt import backtesting, datasets, reference, testing
     from cbptt.backtesting import backtest
     from cbptt.estimators import (
+        PerSequence,
         PerTimestep,
         RNNClassifier,
         RNNForecaster,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RNN",
+    "PerSequence",
     "PerTimestep",
     "RNNClassifier",
     "RNNForecaster",

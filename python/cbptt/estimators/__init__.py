@@ -2,11 +2,12 @@
 
 from cbptt.estimators._classifiers import RNNClassifier, RNNSequenceClassifier
 from cbptt.estimators._forecaster import RNNForecaster
-from cbptt.estimators._per_timestep import PerTimestep
+from cbptt.estimators._per_timestep import PerSequence, PerTimestep
 from cbptt.estimators._regressors import RNNRegressor, RNNSequenceRegressor
 from cbptt.estimators._scoring import make_sequence_scorer
 
 __all__ = [
+    "PerSequence",
     "PerTimestep",
     "RNNClassifier",
     "RNNForecaster",

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
+import runpy
 import sys
+import warnings
 from pathlib import Path
 
+import processes
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name, *arguments):
-    """Run an example, with every warning an error."""
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(
-        command, capture_output=True, encoding="utf-8", timeout=120, check=False, env=environment
-    )
-
-
 def output_of(name, *arguments):
     """What the example prints."""
-    done = run(name, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return processes.output_of(EXAMPLES / name, *arguments, strict=True)
+
+
+@pytest.fixture
+def run_here(monkeypatch):
+    """Run an example in this process, which has imported already what the example needs."""
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", module="__main__")
+            runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+    return run
 
 
 def figure(output, label):
@@ -91,10 +94,11 @@ def test_a_text_is_written_on_by_a_network_that_knows_more_than_frequencies():
     ["Größe, 漢字; ёлка — 😀!\n" * 40, "a" * 300, "abcdefghijklmnopqrst"],
     ids=["words", "a", "20"],
 )
-def test_any_text_is_written_on(text, tmp_path):
+def test_any_text_is_written_on(text, tmp_path, run_here, capsys):
     file = tmp_path / "text"
     file.write_text(text, encoding="utf-8")
-    output = output_of("min_char_rnn.py", str(file))
+    run_here("min_char_rnn.py", file)
+    output = capsys.readouterr().out
     held_out = text[len(text) * 9 // 10 :]
     assert f"goes on from {held_out[:20]!r}, " in output
     written = output.partition("where what is held out begins:\n\n")[2]
@@ -112,10 +116,10 @@ def test_any_text_is_written_on(text, tmp_path):
         (None, "cannot be read: .*No such file.*; expected a text file in UTF-8."),
     ],
 )
-def test_what_is_no_text_to_learn_is_refused(content, told, tmp_path):
+def test_what_is_no_text_to_learn_is_refused(content, told, tmp_path, run_here):
     file = tmp_path / "text"
     if content is not None:
         file.write_bytes(content)
-    done = run("min_char_rnn.py", str(file))
-    assert done.returncode == 1
-    assert re.fullmatch(rf"{re.escape(str(file))} {told}.*\n", done.stderr), done.stderr
+    with pytest.raises(SystemExit) as end:
+        run_here("min_char_rnn.py", file)
+    assert re.fullmatch(rf"{re.escape(str(file))} {told}.*", end.value.code)

@@ -40,10 +40,12 @@ class Guarded:
         for name, array in scratch.arrays.items():
             memory = rng.integers(0, 256, array.nbytes + 2 * GUARD + 64, np.uint8)
             first = GUARD - (memory.ctypes.data + GUARD) % 64 + 64
-            memory[first : first + array.nbytes] = array.reshape(-1).view(np.uint8)
             place = memory[first : first + array.nbytes]
+            if name == "everyone":  # all others are written before they are read
+                place[:] = array.view(np.uint8)
             scratch.arrays[name] = place.view(array.dtype).reshape(array.shape)
             self.memory[name] = memory, first, first + array.nbytes, memory.copy()
+        scratch.guard()
 
     def assert_whole(self):
         for name, (memory, first, end, before) in self.memory.items():

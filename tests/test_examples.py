@@ -8,26 +8,21 @@ import sys
 import warnings
 from pathlib import Path
 
-import processes
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def output_of(name, *arguments):
-    """What the example prints."""
-    return processes.output_of(EXAMPLES / name, *arguments, strict=True)
-
-
 @pytest.fixture
-def run_here(monkeypatch):
-    """Run an example in this process, which has imported already what the example needs."""
+def output_of(monkeypatch, capsys):
+    """Run an example in this process, which is quicker than another, and return what it prints."""
 
     def run(name, *arguments):
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         with warnings.catch_warnings():
             warnings.filterwarnings("error", module="__main__")
             runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
 
     return run
 
@@ -43,7 +38,7 @@ def test_every_example_is_run_here():
     assert sorted(tested) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-def test_vowels_are_told_by_a_searched_network():
+def test_vowels_are_told_by_a_searched_network(output_of):
     output = output_of("vowels.py")
     assert figure(output, "test accuracy, mean frame, logistic regression") > 0.95
     assert figure(output, "test accuracy, recurrent network") > 0.93
@@ -52,7 +47,7 @@ def test_vowels_are_told_by_a_searched_network():
     assert min(map(float, folds)) > 0.8
 
 
-def test_only_the_exclusive_or_of_the_bits_before_is_foreseen():
+def test_only_the_exclusive_or_of_the_bits_before_is_foreseen(output_of):
     output = output_of("temporal_xor.py")
     assert figure(output, "position 3 (exclusive or)") < 0.05
     # The best guess at a random bit is 1/2, and errs by 1/4.
@@ -60,7 +55,7 @@ def test_only_the_exclusive_or_of_the_bits_before_is_foreseen():
         assert 0.24 < figure(output, label) < 0.32
 
 
-def test_sines_are_foreseen_better_than_by_a_linear_rule():
+def test_sines_are_foreseen_better_than_by_a_linear_rule(output_of):
     output = output_of("sine.py")
     noise, network, linear, persistence = (
         figure(output, label)
@@ -73,7 +68,7 @@ def test_sines_are_foreseen_better_than_by_a_linear_rule():
     assert errors == sorted(errors, reverse=True)
 
 
-def test_a_text_is_written_on_by_a_network_that_knows_more_than_frequencies():
+def test_a_text_is_written_on_by_a_network_that_knows_more_than_frequencies(output_of):
     output = output_of("min_char_rnn.py")
     assert figure(output, "recurrent network") < 2.6 < 4 < figure(output, "from frequencies alone")
     epochs = re.findall(r"^ +\d +[\d.]+ +([\d.]+)$", output, re.MULTILINE)
@@ -94,11 +89,10 @@ def test_a_text_is_written_on_by_a_network_that_knows_more_than_frequencies():
     ["Größe, 漢字; ёлка — 😀!\n" * 40, "a" * 300, "abcdefghijklmnopqrst"],
     ids=["words", "a", "20"],
 )
-def test_any_text_is_written_on(text, tmp_path, run_here, capsys):
+def test_any_text_is_written_on(text, tmp_path, output_of):
     file = tmp_path / "text"
     file.write_text(text, encoding="utf-8")
-    run_here("min_char_rnn.py", file)
-    output = capsys.readouterr().out
+    output = output_of("min_char_rnn.py", file)
     held_out = text[len(text) * 9 // 10 :]
     assert f"goes on from {held_out[:20]!r}, " in output
     written = output.partition("where what is held out begins:\n\n")[2]
@@ -116,10 +110,10 @@ def test_any_text_is_written_on(text, tmp_path, run_here, capsys):
         (None, "cannot be read: .*No such file.*; expected a text file in UTF-8."),
     ],
 )
-def test_what_is_no_text_to_learn_is_refused(content, told, tmp_path, run_here):
+def test_what_is_no_text_to_learn_is_refused(content, told, tmp_path, output_of):
     file = tmp_path / "text"
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(SystemExit) as end:
-        run_here("min_char_rnn.py", file)
+        output_of("min_char_rnn.py", file)
     assert re.fullmatch(rf"{re.escape(str(file))} {told}.*", end.value.code)

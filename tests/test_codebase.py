@@ -338,6 +338,7 @@ def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
         "_packing",
         "_losses",
         "_optimizers",
+        "_plan",
         "_team",
         "_bptt",
     }

@@ -398,7 +398,13 @@ def test_the_docstring_checks_look_at_something() -> None:
     assert "cbptt.network.RNN.theta" in told
 
 
-# ---- warnings in tests --------------------------------------------------------------------------
+# ---- names of tests, and warnings in them -------------------------------------------------------
+
+
+def test_names_of_tests_hold_no_address_so_that_workers_agree_on_them(
+    request: pytest.FixtureRequest,
+) -> None:
+    assert [item.nodeid for item in request.session.items if " at 0x" in item.nodeid] == []
 
 
 def test_a_warning_fails_a_test_if_it_is_ours_and_not_if_it_is_of_another_package(

@@ -91,7 +91,8 @@ class Scratch:
             "indices": self.plan.index_gaps,
         }
         for name, places in gaps.items():
-            guard(np.atleast_2d(self.arrays[name]).view(np.uint8), places)
+            if places:
+                guard(np.atleast_2d(self.arrays[name]).view(np.uint8), places)
 
     @property
     def gradient(self) -> NDArray[np.floating]:

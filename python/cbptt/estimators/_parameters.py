@@ -367,7 +367,7 @@ def documented(
     """
 
     def complete(cls: Estimator) -> Estimator:
-        if cls.__doc__ is not None:  # as it is with python -OO
+        if cls.__doc__ is not None:  # python -OO takes it away
             cls.__doc__ = _completed(cls.__doc__, without)
         init: Any = cls.__init__  # type: ignore[misc]
         own = signature(init)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mpmath import mp
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import run_python
 
 from cbptt import _kernels, reference
 from cbptt._kernels import evaluate, evaluate_derivative
@@ -271,19 +270,12 @@ NARROWER = RUNNING[:-1] or RUNNING
 LACKING = [name for name in NEEDS if FLAGS and name not in RUNNING]
 
 
-def run_python(*arguments, isa):
-    environment = os.environ | {"CBPTT_ISA": isa, "PYTEST_ADDOPTS": ""}
-    return subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.mark.parametrize("isa", NARROWER)
 def test_the_other_instruction_sets_keep_the_claims_about_functions_and_products(isa):
     products = Path(__file__).with_name("test_network.py")
     claims = (__file__, f"{products}::test_networks_of_every_size_are_those_of_the_reference")
     options = ("-q", "-x", "-p", "no:cacheprovider", "-k", "not instruction_set and not blas")
-    result = run_python("-m", "pytest", *options, *claims, isa=isa)
+    result = run_python("-m", "pytest", *options, *claims, CBPTT_ISA=isa)
     assert result.returncode == 0, result.stdout
     assert "passed" in result.stdout
 
@@ -291,12 +283,12 @@ def test_the_other_instruction_sets_keep_the_claims_about_functions_and_products
 @pytest.mark.parametrize("isa", RUNNING)
 def test_an_instruction_set_can_be_chosen(isa):
     code = "from cbptt import _kernels; print(_kernels.instruction_set())"
-    assert run_python("-c", code, isa=isa).stdout.split()[-1] == isa
+    assert run_python("-c", code, CBPTT_ISA=isa).stdout.split()[-1] == isa
 
 
 @pytest.mark.parametrize("isa", [*LACKING, "mmx"])
 def test_an_instruction_set_that_does_not_run_here_is_an_import_error(isa):
-    result = run_python("-c", "import cbptt._kernels", isa=isa)
+    result = run_python("-c", "import cbptt._kernels", CBPTT_ISA=isa)
     assert result.returncode == 1
     assert f"ImportError: CBPTT_ISA='{isa}' was not compiled in or does not run" in result.stderr
 

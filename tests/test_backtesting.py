@@ -318,7 +318,6 @@ class Odd(Naive):
         ({"forecaster": 3}, TypeError, "a forecaster 3; expected an object with fit"),
         ({"forecaster": Odd(), "refit": True}, ValueError, r"Odd.predict .*\(2, 1\).*\(2,\)"),
     ],
-    ids=repr,
 )
 def test_bad_backtests_are_refused(options: dict[str, Any], error: Any, told: str) -> None:
     arguments = {"forecaster": quick(), "y": wave(20), "horizon": 2} | options

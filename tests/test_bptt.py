@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from processes import run_python
 
 import cbptt
 from cbptt import losses, network, reference
@@ -141,9 +140,7 @@ def test_every_instruction_set_agrees_with_the_base(tmp_path):
     found = {}
     for isa in ("base", "avx2", "avx512"):
         file = tmp_path / f"{isa}.npz"
-        arguments = [sys.executable, "-c", SCRIPT, os.path.dirname(__file__), file]
-        environment = os.environ | {"CBPTT_ISA": isa}
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+        done = run_python("-c", SCRIPT, os.path.dirname(__file__), file, CBPTT_ISA=isa)
         if done.returncode != 0:
             assert isa != "base", done.stderr
             assert "was not compiled in or does not run on this processor" in done.stderr

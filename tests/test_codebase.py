@@ -10,12 +10,14 @@ import pkgutil
 import re
 import subprocess
 import sys
+import warnings
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+from processes import output_of
 
 import cbptt
 
@@ -225,10 +227,7 @@ def modules_after(code: str) -> set[str]:
         f"{code}\n"
         "print('\\n' + json.dumps(sorted(set(sys.modules) - before)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return set(json.loads(output_of("-c", script, cwd=ROOT).splitlines()[-1]))
 
 
 def foreign(modules: set[str]) -> set[str]:
@@ -340,6 +339,7 @@ def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
         "_packing",
         "_losses",
         "_optimizers",
+        "_plan",
         "_team",
         "_bptt",
     }
@@ -399,6 +399,33 @@ def test_the_docstring_checks_look_at_something() -> None:
     assert "cbptt.network.RNN.theta" in told
 
 
+# ---- names of tests, and warnings in them -------------------------------------------------------
+
+
+def test_names_of_tests_hold_no_address_so_that_workers_agree_on_them(
+    request: pytest.FixtureRequest,
+) -> None:
+    assert [item.nodeid for item in request.session.items if " at 0x" in item.nodeid] == []
+
+
+def test_a_warning_fails_a_test_if_it_is_ours_and_not_if_it_is_of_another_package(
+    pytestconfig: pytest.Config,
+) -> None:
+    if pytestconfig.getoption("pythonwarnings"):
+        pytest.skip("the command line says which warnings are errors")
+
+    def warn(category: type[Warning], module: str) -> None:
+        with warnings.catch_warnings(record=True):
+            warnings.warn_explicit("careful", category, "file.py", 1, module)
+
+    for module in ("cbptt.network", "cbptt", __name__):
+        with pytest.raises(UserWarning, match="careful"):
+            warn(UserWarning, module)
+        warn(DeprecationWarning, module)  # of a package that is called there
+    for category in (UserWarning, DeprecationWarning, RuntimeWarning):
+        warn(category, "matplotlib._mathtext")
+
+
 # ---- the project's texts ------------------------------------------------------------------------
 
 
@@ -409,7 +436,13 @@ def project_files() -> list[Path]:
         names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True)
         paths = [ROOT / name for name in names.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        paths = [p for p in ROOT.rglob("*") if not {"build", ".venv"} & set(p.parts)]
+        made = {"build", "dist", *(p.parent.name for p in ROOT.rglob("pyvenv.cfg"))}
+        parts_of = ((p, p.relative_to(ROOT).parts) for p in ROOT.rglob("*"))
+        paths = [
+            path
+            for path, parts in parts_of
+            if not made & set(parts) and not any(part.startswith(".") for part in parts)
+        ]
     return sorted(path for path in paths if path.is_file())
 
 

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import output_of
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
@@ -719,13 +720,18 @@ def test_the_docstring_lists_the_parameters_and_what_is_learned(estimator):
     attributes = rest.partition("See Also\n")[0]
 
     def names(section):
-        listed = re.findall(r"^    ([\w, ]+) : ", section, re.MULTILINE)
+        listed = re.findall(r"^([\w, ]+) : ", section, re.MULTILINE)
         return [name for line in listed for name in line.split(", ")]
 
     assert sorted(names(parameters)) == sorted(model.get_params())
     learned = [name for name in vars(model) if name.endswith("_") and not name.startswith("_")]
     learned += ["coefs_", "recurrent_coefs_", "intercepts_", "feature_names_in_"]
     assert sorted(names(attributes)) == sorted(learned)
+
+
+def test_estimators_need_no_docstrings():
+    code = "import cbptt; print(cbptt.RNNClassifier.__doc__, cbptt.RNNForecaster(3))"
+    assert output_of("-OO", "-c", code) == "None RNNForecaster(hidden_layer_sizes=3)\n"
 
 
 # ---- scikit-learn's tools -----------------------------------------------------------------------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
 import sys
 from importlib import metadata
 
 import pytest
+from processes import output_of
 
 import cbptt.__main__ as command_line
 from cbptt._kernels import instruction_set
@@ -17,18 +16,8 @@ from cbptt.config import versions
 
 
 def run(*arguments, **environment):
-    """`python -m cbptt` in a process of its own, with every warning an error."""
-    command = [sys.executable, "-W", "error", "-m", "cbptt", *arguments]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """`python -m cbptt` in a process of its own."""
+    return output_of("-m", "cbptt", *arguments, strict=True, **environment)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import output_of
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 PROGRAM = BENCHMARKS / "real_runs.py"
@@ -46,10 +45,8 @@ runpy.run_path(program, run_name="__main__")
 def numbers_of(task, folder, without=None):
     """What the quick run of a task keeps beside its text."""
     program = [str(PROGRAM)] if without is None else ["-c", WITHOUT, without, str(PROGRAM)]
-    command = [sys.executable, *program, task, "--quick", "--out", str(folder / "run.txt")]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert run.returncode == 0, run.stderr
-    assert (folder / "run.txt").read_text(encoding="utf-8") == run.stdout
+    printed = output_of(*program, task, "--quick", "--out", folder / "run.txt")
+    assert (folder / "run.txt").read_text(encoding="utf-8") == printed
     return json.loads((folder / "run.json").read_text(encoding="utf-8"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import pairwise
 
 import cbptt
 from cbptt import losses, network
@@ -14,10 +15,12 @@ from cbptt.threads import one_blas_thread
 from cbptt.truncation import Truncation
 
 GUARD = 1 << 14  # bytes on either side of an array
-DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+PRECISIONS = ["float32", "float64"]
+DTYPES = pytest.mark.parametrize("dtype", PRECISIONS)
 
 # Kernels for all products, or BLAS for those of many units, inputs or outputs.
 SIZES = [(3, 17, 2), (2, 400, 1), (300, 8, 3), (4, 6, 290)]
+PRODUCTS = [(sizes, products) for sizes in SIZES for products in ("kernels", "blas")]
 LENGTHS = {
     "equal": [60] * 5,
     "ragged, but not their windows": [68, 48, 98, 30, 70, 71, 90, 98],
@@ -37,10 +40,12 @@ class Guarded:
         for name, array in scratch.arrays.items():
             memory = rng.integers(0, 256, array.nbytes + 2 * GUARD + 64, np.uint8)
             first = GUARD - (memory.ctypes.data + GUARD) % 64 + 64
-            memory[first : first + array.nbytes] = array.reshape(-1).view(np.uint8)
             place = memory[first : first + array.nbytes]
+            if name == "everyone":  # all others are written before they are read
+                place[:] = array.view(np.uint8)
             scratch.arrays[name] = place.view(array.dtype).reshape(array.shape)
             self.memory[name] = memory, first, first + array.nbytes, memory.copy()
+        scratch.guard()
 
     def assert_whole(self):
         for name, (memory, first, end, before) in self.memory.items():
@@ -72,15 +77,14 @@ def train(net, shard, scratch, batch_size, masks, truncation):
     assert np.isfinite(net.theta).all()
 
 
-@pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("readout", losses.READOUTS)
-@pytest.mark.parametrize("products", ["kernels", "blas"])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(("D", "M", "K"), SIZES)
-@DTYPES
+@pytest.mark.parametrize(
+    ("sizes_products", "readout", "lengths", "masked", "dtype"),
+    pairwise(PRODUCTS, losses.READOUTS, list(LENGTHS), [False, True], PRECISIONS),
+)
 def test_training_stays_within_its_memory(
-    D, M, K, masked, products, readout, lengths, dtype, monkeypatch
+    sizes_products, readout, lengths, masked, dtype, monkeypatch
 ):
+    (D, M, K), products = sizes_products
     monkeypatch.setattr(network, "PRODUCTS", products)
     net, shard = make(D, M, K, LENGTHS[lengths], readout, dtype)
     n = len(shard.sequences)
@@ -101,12 +105,12 @@ def test_training_stays_within_its_memory(
             guarded.assert_whole()
 
 
-@pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("readout", losses.READOUTS)
-@pytest.mark.parametrize(("D", "M", "K"), SIZES)
-@DTYPES
-def test_all_at_once_and_prediction_stay_within_theirs(D, M, K, readout, lengths, dtype):
-    net, shard = make(D, M, K, LENGTHS[lengths], readout, dtype)
+@pytest.mark.parametrize(
+    ("sizes", "readout", "lengths", "dtype"),
+    pairwise(SIZES, losses.READOUTS, list(LENGTHS), PRECISIONS),
+)
+def test_all_at_once_and_prediction_stay_within_theirs(sizes, readout, lengths, dtype):
+    net, shard = make(*sizes, LENGTHS[lengths], readout, dtype)
     for checkpoint in (None, "auto"):
         scratch = net.scratch(shard.sequences, None, 2, checkpoint=checkpoint)
         guarded = Guarded(scratch)

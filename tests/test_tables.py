@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from processes import output_of
 
 from cbptt import Ragged, RNNClassifier, from_long, to_long
 
@@ -508,11 +509,9 @@ def test_without_narwhals_the_error_names_the_extra():
         "try: cbptt.from_long(None, id='a')\n"
         "except ImportError as error: print(error)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert "from_long needs narwhals" in done.stdout
-    assert 'pip install "cbptt[frames]"' in done.stdout
+    printed = output_of("-c", script)
+    assert "from_long needs narwhals" in printed
+    assert 'pip install "cbptt[frames]"' in printed
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

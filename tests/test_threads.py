@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from combinations import pairwise
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from numpy.testing import assert_array_equal
+from processes import output_of
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -23,6 +24,8 @@ from cbptt import threads
 from cbptt._team import Team, share_out
 from cbptt.optimizers import Adam
 from cbptt.threads import blas_libraries, in_team, one_blas_thread
+
+LIMIT = 600  # seconds to wait for another thread: only what hangs is later
 
 
 def thread_counts():
@@ -71,15 +74,15 @@ def test_the_last_thread_to_leave_restores():
     def first():
         with one_blas_thread():
             first_is_in.set()
-            assert second_is_in.wait(10)
+            assert second_is_in.wait(LIMIT)
         seen["after the first left"] = set(thread_counts())
         first_is_out.set()
 
     def second():
-        assert first_is_in.wait(10)
+        assert first_is_in.wait(LIMIT)
         with one_blas_thread():
             second_is_in.set()
-            assert first_is_out.wait(10)
+            assert first_is_out.wait(LIMIT)
             seen["while the second stayed"] = set(thread_counts())
 
     with ThreadPoolExecutor(2) as pool:
@@ -93,7 +96,7 @@ def test_many_threads_that_come_and_go_leave_no_limit_behind():
     start = threading.Barrier(8)
 
     def come_and_go():
-        start.wait(10)
+        start.wait(LIMIT)
         for _ in range(200):
             with one_blas_thread():
                 assert set(thread_counts()) == {1}
@@ -205,7 +208,7 @@ def test_an_error_of_the_leader_lets_the_others_go():
 
     def function(team, thread):
         if thread == 0:
-            came.wait(10)
+            came.wait(LIMIT)
             raise KeyError
         came.set()
         share_out(team, thread, 1, np.zeros((1, 2), np.longlong))
@@ -213,7 +216,7 @@ def test_an_error_of_the_leader_lets_the_others_go():
 
     with pytest.raises(KeyError):
         in_team(2, function)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LIMIT
     while not others and time.monotonic() < deadline:
         time.sleep(0.001)
     assert others == [1]
@@ -264,12 +267,13 @@ def digests(shared, readout, dtype, n_threads):
     return [result.loss_sum, *map(digest, arrays)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("readout", ["every", "last", "mean", "max"])
-@pytest.mark.parametrize("shared", SIZES)
+@pytest.mark.parametrize(
+    ("shared", "readout", "dtype"),
+    pairwise(list(SIZES), ["every", "last", "mean", "max"], ["float32", "float64"]),
+)
 def test_a_batch_gives_the_same_bits_for_any_number_of_threads(shared, readout, dtype):
     one = digests(shared, readout, dtype, 1)
-    for n_threads in (2, 3, 4, 8):
+    for n_threads in (2, 3, 8):
         assert digests(shared, readout, dtype, n_threads) == one
 
 
@@ -351,14 +355,8 @@ print(hashlib.sha256(net.theta.tobytes() + gradient.tobytes()).hexdigest())
 def test_starts_and_gradients_are_the_same_bits_whatever_openblas_num_threads():
     digests = set()
     for n_threads in "18":
-        result = subprocess.run(
-            [sys.executable, "-c", GRADIENT],
-            env=os.environ | {"OPENBLAS_NUM_THREADS": n_threads},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        digests.add(result.stdout.split()[-1])
+        printed = output_of("-c", GRADIENT, OPENBLAS_NUM_THREADS=n_threads)
+        digests.add(printed.split()[-1])
     assert len(digests) == 1
 
 
@@ -396,6 +394,15 @@ def test_several_networks_may_be_trained_at_once(make_trainer):
 # ---- signals ----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _ctrl_c_interrupts():
+    """Python's handler, which is not there where SIGINT was ignored when Python started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_a_mini_batch_before_its_end_and_takes_no_step(n_threads, make_trainer):
     # one mini-batch of a second or more, and the signal soon after it has begun

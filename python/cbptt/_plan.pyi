@@ -8,6 +8,7 @@ READOUTS: dict[str, int]
 class Network:
     packed_size: int
     sums_size: int
+    packed_gaps: list[int]
     uses_blas: bool
     def __new__(
         cls,
@@ -31,6 +32,8 @@ class Plan:
     block_size: int
     index_size: int
     order_size: int
+    block_gaps: list[int]
+    index_gaps: list[int]
     def __new__(
         cls,
         net: Network,
@@ -42,3 +45,5 @@ class Plan:
         checkpoint: int = 0,
         any_size: bool = False,
     ) -> Plan: ...
+
+def guard(blocks: NDArray[np.uint8], gaps: list[int]) -> None: ...

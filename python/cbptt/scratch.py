@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt._plan import Network, Plan
+from cbptt._plan import Network, Plan, guard
 from cbptt.sequences import Sequences
 
 __all__ = ["Scratch", "check_checkpoint", "make_scratch"]
 
 LINE = 64  # bytes of a line of the cache, at which every array begins
+LEAST = 1024  # bytes: fewer, guards within, NumPy would keep for the next array
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,17 @@ class Scratch:
                 "sequences."
             )
 
+    def guard(self) -> None:
+        """Forbid access to what lies between arrays, in a build with AddressSanitizer."""
+        gaps = {
+            "packed": self.network.packed_gaps,
+            "blocks": self.plan.block_gaps,
+            "indices": self.plan.index_gaps,
+        }
+        for name, places in gaps.items():
+            if places:
+                guard(np.atleast_2d(self.arrays[name]).view(np.uint8), places)
+
     @property
     def gradient(self) -> NDArray[np.floating]:
         """(P,) where the gradient of a batch is left."""
@@ -138,7 +150,7 @@ def make_scratch(
     arrays = {
         "packed": aligned((network.packed_size,), dtype),
         "blocks": aligned((n_threads, plan.block_size), dtype),
-        "indices": np.empty((n_threads, plan.index_size), np.intp),
+        "indices": aligned((n_threads, plan.index_size), np.dtype(np.intp)),
         "sums": np.empty((n_threads, network.sums_size)),
         "batch_order": np.empty(plan.order_size, np.intp),
         "everyone": np.arange(len(sequences)),
@@ -146,7 +158,9 @@ def make_scratch(
     if backward:
         arrays["gradients"] = aligned((plan.n_parts, n_parameters), dtype)
         arrays["losses"] = np.empty((plan.n_parts, 2))
-    return Scratch(network, sequences, batch_size, backward, masked, plan, n_threads, arrays)
+    scratch = Scratch(network, sequences, batch_size, backward, masked, plan, n_threads, arrays)
+    scratch.guard()
+    return scratch
 
 
 def check_checkpoint(checkpoint: int | str | None, caller: str) -> None:
@@ -172,6 +186,6 @@ def check_checkpoint(checkpoint: int | str | None, caller: str) -> None:
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Ask for an array whose first entry lies at the beginning of a line of the cache."""
     n_bytes = prod(shape) * dtype.itemsize
-    memory = np.empty(n_bytes + LINE, np.uint8)
+    memory = np.empty(max(n_bytes + LINE, LEAST), np.uint8)
     first = -memory.ctypes.data % LINE
     return memory[first : first + n_bytes].view(dtype).reshape(shape)

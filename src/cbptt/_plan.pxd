@@ -10,6 +10,7 @@ cdef enum:
 
 cdef class _Arena:
     cdef readonly Py_ssize_t size
+    cdef readonly list gaps
     cdef Py_ssize_t itemsize
 
     cdef Py_ssize_t room(self, Py_ssize_t n)
@@ -17,6 +18,7 @@ cdef class _Arena:
 
 cdef class Network:
     cdef readonly Py_ssize_t packed_size, sums_size
+    cdef readonly list packed_gaps
     cdef readonly bint uses_blas
     cdef:
         Py_ssize_t D, M, K, P, L, LK, itemsize, chunk
@@ -32,6 +34,7 @@ cdef class Network:
 
 cdef class Plan:
     cdef readonly Py_ssize_t n_parts, n_rows, block_size, index_size, order_size
+    cdef readonly list block_gaps, index_gaps
     cdef:
         Network net
         bint keeps_states, masked

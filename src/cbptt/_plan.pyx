@@ -5,6 +5,11 @@ from libc.limits cimport INT_MAX
 from cbptt._kernels cimport SOFTMAX, padded
 from cbptt._packing cimport longest, sort_by_length
 
+cdef extern from "guard.h" nogil:
+    enum:
+        GAP "CBPTT_GAP"
+    void forbid "cbptt_forbid"(void* memory, size_t size)
+
 READOUTS = {"every": <int> EVERY, "last": <int> LAST, "mean": <int> MEAN, "max": <int> MAX}
 
 cdef:
@@ -24,15 +29,37 @@ cdef:
 
 
 cdef class _Arena:
-    """Hands out places in a block of memory that is asked for later, each at a line's beginning."""
+    """Hands out places in a block of memory that is asked for later, each at a line's beginning.
+
+    In a build with AddressSanitizer there is a gap behind each array, see `guard`.
+    """
 
     def __init__(self, Py_ssize_t itemsize):
-        self.itemsize = itemsize
+        self.itemsize, self.gaps = itemsize, []
 
     cdef Py_ssize_t room(self, Py_ssize_t n):
         cdef Py_ssize_t place = self.size
         self.size += padded(n, self.itemsize)
+        if GAP > 0:
+            self.gaps.append(self.size * self.itemsize)
+            self.size += GAP // self.itemsize
         return place
+
+
+def guard(unsigned char[:, ::1] blocks, list gaps):
+    """Make every access to the gaps of some blocks an error; for builds with AddressSanitizer
+
+    Parameters
+    ----------
+    blocks : (n, bytes of a block) uint8 memoryview
+    gaps : list of the byte of a block at which a gap begins
+    """
+    cdef Py_ssize_t i, gap
+    for gap in gaps:
+        if not 0 <= gap <= blocks.shape[1] - GAP:
+            raise ValueError(f"a gap at byte {gap} of {blocks.shape[1]}")
+        for i in range(blocks.shape[0]):
+            forbid(&blocks[i, gap], GAP)
 
 
 cdef class Network:
@@ -101,7 +128,7 @@ cdef class Network:
         self.hh_back = arena.room(M * self.L if own else 0)
         self.oh = arena.room(M * self.LK if self.small else 0)
         self.ho_back = arena.room(K * self.L if self.small else 0)
-        self.packed_size = arena.size
+        self.packed_size, self.packed_gaps = arena.size, arena.gaps
         self.sums_size = 2 * M + K
 
 
@@ -212,13 +239,16 @@ cdef class Plan:
             self.right = arena.room(max(C, R) * net.L if net.small or ragged else 0)
             self.inputs = arena.room(C * padded(net.D + 1, net.itemsize) if net.small else 0)
             self.dinputs = arena.room((net.D + 1) * net.L if net.small else 0)
-        self.block_size = arena.size
+        self.block_size, self.block_gaps = arena.size, arena.gaps
 
-        self.order, self.ends, self.batch_sizes = 0, B, 2 * B
-        self.rows = 2 * B + T
-        self.cuts = self.rows + N
-        self.segments = self.cuts + n_chunks + 1
-        self.index_size = self.segments + n_segments + 1
+        arena = _Arena(sizeof(Py_ssize_t))
+        self.order = arena.room(B)
+        self.ends = arena.room(B)
+        self.batch_sizes = arena.room(T)
+        self.rows = arena.room(N)
+        self.cuts = arena.room(n_chunks + 1)
+        self.segments = arena.room(n_segments + 1)
+        self.index_size, self.index_gaps = arena.size, arena.gaps
         self.order_size = HEAD + batch_size
 
     cdef Py_ssize_t parts_of(self, Py_ssize_t B) noexcept nogil:

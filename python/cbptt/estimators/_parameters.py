@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
-from inspect import signature
+from inspect import cleandoc, signature
 from numbers import Integral, Real
 from typing import Any, TypedDict, TypeVar
 
@@ -393,12 +393,8 @@ def documented(
     """
 
     def complete(cls: Estimator) -> Estimator:
-        assert cls.__doc__ is not None
-        told = {*_names_told(cls.__doc__), *without}
-        for mark, texts in (("<parameters>", _PARAMETERS), ("<attributes>", _ATTRIBUTES)):
-            entries = re.split(r"\n    (?=\S)", texts)
-            rest = [entry for entry in entries if not told.intersection(_names_told(entry))]
-            cls.__doc__ = cls.__doc__.replace(mark, "\n    ".join(rest))
+        if cls.__doc__ is not None:  # python -OO takes it away
+            cls.__doc__ = _completed(cls.__doc__, without)
         init: Any = cls.__init__  # type: ignore[misc]
         own = signature(init)
         parameters = {**signature(base).parameters, **own.parameters}
@@ -409,7 +405,18 @@ def documented(
     return complete
 
 
+def _completed(doc: str, without: Collection[str]) -> str:
+    """The docstring with the shared entries that it has not itself, and without indentation."""
+    doc = cleandoc(doc)  # as Python itself does from 3.13 on
+    told = {*_names_told(doc), *without}
+    for mark, texts in (("<parameters>", _PARAMETERS), ("<attributes>", _ATTRIBUTES)):
+        entries = re.split(r"\n(?=\S)", cleandoc(texts))
+        rest = [entry for entry in entries if not told.intersection(_names_told(entry))]
+        doc = doc.replace(mark, "\n".join(rest))
+    return doc
+
+
 def _names_told(text: str) -> list[str]:
     """The names before the colons of a docstring's entries."""
-    heads = re.findall(r"^(?:    )?(\w+(?:, \w+)*) : ", text, re.MULTILINE)
+    heads = re.findall(r"^(\w+(?:, \w+)*) : ", text, re.MULTILINE)
     return [name for head in heads for name in head.split(", ")]

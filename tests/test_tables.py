@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import pickle
 import re
-import subprocess
-import sys
 from datetime import UTC
 from decimal import Decimal
 from zoneinfo import ZoneInfo

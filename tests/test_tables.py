@@ -227,7 +227,6 @@ berlin = ZoneInfo("Europe/Berlin")
         pl.Series(["high", "low", "mid"], dtype=pl.Enum(["low", "mid", "high"])),
         [january.replace(day=k) for k in (9, 1, 2)],
         pl.Series([january.replace(day=k) for k in (9, 1, 2)]),
-        pd.Series([january.replace(day=k) for k in (9, 1, 2)], dtype="date32[pyarrow]"),
         pd.PeriodIndex(["2024-10", "2024-08", "2024-09"], freq="M"),
         [datetime.time(k) for k in (10, 8, 9)],
         pl.Series([datetime.time(k) for k in (10, 8, 9)]),
@@ -241,7 +240,7 @@ berlin = ZoneInfo("Europe/Berlin")
     ],
     ids=[
         *("categories", "categories of numbers", "enum", "dates", "dates of polars"),
-        *("dates of arrow", "periods", "times of day", "times of day of polars", "mixed zones"),
+        *("periods", "times of day", "times of day of polars", "mixed zones"),
         *("objects", "decimals", "nullable"),
     ],
 )
@@ -249,6 +248,14 @@ def test_times_of_every_dtype_are_ordered_and_come_back_so_that_tables_can_be_jo
     library = pl if isinstance(times, pl.Series) else pd
     assert order_of(times, library) == [1, 2, 0]
     assert_comes_back(library.DataFrame({"id": ["a"] * 3, "t": times, "x": [0.0, 1, 2]}))
+
+
+@pytest.mark.parametrize("dtype", ["date32[pyarrow]", "timestamp[ns][pyarrow]"])
+def test_times_of_arrow_in_pandas_come_back_too(dtype):
+    pytest.importorskip("pyarrow")
+    times = pd.to_datetime(["2024-01-09", "2024-01-01", "2024-01-02"]).to_series().astype(dtype)
+    assert order_of(times.array) == [1, 2, 0]
+    assert_comes_back(pd.DataFrame({"id": ["a"] * 3, "t": times.array, "x": [0.0, 1, 2]}))
 
 
 def assert_comes_back(frame):

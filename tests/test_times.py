@@ -145,7 +145,7 @@ def test_series_whose_times_go_back_or_are_repeated_are_refused(index: Any) -> N
             lambda y: mase([[1.0]], [[1.0]], y),
         ):
             with pytest.raises(
-                ValueError, match=r"got (y|context|y_train) with the time .*, after"
+                ValueError, match=r"got (y|context|y_train) with a time index that does not rise"
             ):
                 call(y)
 
@@ -250,9 +250,7 @@ def test_frames_of_a_list_hold_steps_in_the_order_of_time() -> None:
     model = RNNSequenceRegressor(2, max_iter=1, random_state=0)
     model.fit(frames, targets).score(frames, targets)
     model.fit(frames, [target.reset_index(drop=True) for target in targets])
-    with pytest.raises(
-        ValueError, match=r"^RNNSequenceRegressor got X\[1\] with an index of dates th"
-    ):
+    with pytest.raises(ValueError, match=r"^RNNSequenceRegressor got X\[1\] with a time index"):
         model.fit([frames[0], frames[1][::-1]], targets)
     for wrong in (y_of(dates("h", "UTC"), slice(1, 7))["x"], targets[1].tz_localize(None)):
         with pytest.raises(ValueError, match=r"got y\[1\] with the time .* where X\[1\] has"):
@@ -263,9 +261,13 @@ def test_windows_are_cut_from_rows_in_the_order_of_time() -> None:
     y = y_of(dates("D"))
     assert_same = np.testing.assert_array_equal
     assert_same(make_windows(y, 5), make_windows(values[:T, None], 5))
-    with pytest.raises(ValueError, match=r"^make_windows got series with the time .*, after"):
+    with pytest.raises(
+        ValueError, match=r"^make_windows got series with a time index that does not rise"
+    ):
         make_windows(y[::-1], 5)
-    with pytest.raises(ValueError, match=r"^make_windows got series\[1\] with the time .*, after"):
+    with pytest.raises(
+        ValueError, match=r"^make_windows got series\[1\] with a time index that does not rise"
+    ):
         make_windows([y, y[::-1]], 5)
     with pytest.raises(ValueError, match=r"^make_windows got series with a MultiIndex"):
         make_windows(pd.concat({"a": y, "b": y}), 5)

@@ -958,7 +958,7 @@ class _Reader:
             if times is not None and times.values.dtype.kind != "M":
                 times = None
             if times is not None and (times.values[1:] < times.values[:-1]).any():
-                raise self.error(ValueError, "with an index of dates that go back", i, _IN_ORDER)
+                raise self.error(ValueError, "with a time index that does not rise", i, _IN_ORDER)
             found.append(times)
         return tuple(found)
 
@@ -1095,11 +1095,11 @@ class _Reader:
 
     def _unboxed(self, array: Array, i: int | None) -> Array:
         """An array of objects as the numbers or the text that it holds; missing ones are NaN."""
-        given = array
+        filled = array
         if not all(value is None for value in array.flat):  # those are no numbers for certain
-            array = np.where(_is_missing(array), np.nan, array)
+            filled = np.where(_is_missing(array), np.nan, array)
         try:
-            plain = np.array(array.tolist()) if array.size else np.empty(array.shape)
+            plain = np.array(filled.tolist()) if array.size else np.empty(array.shape)
             if plain.dtype.kind == "O" and self.kinds == _NUMBERS:
                 plain = plain.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as cause:
@@ -1109,7 +1109,7 @@ class _Reader:
         mixed = plain.dtype.kind == "U" and not all(isinstance(v, str) for v in array.flat)
         if plain.shape != array.shape or plain.dtype.kind == "O" or mixed:
             got = "of dtype object with values that are not of one kind"
-            if odd := _find_odd(given):
+            if odd := _find_odd(array):
                 place, value = odd
                 where = self._where(i) + "".join(f"[{k}]" for k in place)
                 got += f": {where} is of type {type(value).__name__}"

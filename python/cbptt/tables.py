@@ -437,13 +437,17 @@ class _Table:
             return native.cat.codes.to_numpy()  # type: ignore[no-any-return]
         try:
             return read_times(array if array.dtype.kind in "iufmM" else series.to_list()).values
-        except (TypeError, ValueError) as cause:
-            is_polars = self.frame.implementation.is_polars()
-            convert = f"pl.col({name!r}).str.to_datetime" if is_polars else "pandas.to_datetime"
+        except (TypeError, ValueError, OverflowError) as cause:
+            fixes = (
+                f"pandas.to_datetime(frame[{name!r}], format=...) makes dates of text, and "
+                "pandas.to_numeric numbers"
+            )
+            if self.frame.implementation.is_polars():
+                column = f"pl.col({name!r})"
+                fixes = f"{column}.str.to_datetime(format) makes dates of text, and .cast numbers"
             raise type(cause)(
                 f"{_FROM} got the time {name!r} with {cause}; a time must be a number, a date, "
-                "text in ISO 8601 as '2024-01-28', or an ordered category. "
-                f"{convert}(..., format=...) makes dates of text."
+                f"text in ISO 8601 as '2024-01-28', or an ordered category. {fixes}."
             ) from cause
 
     def times(self, name: str, moments: Array, order: Array, offsets: Array) -> Ragged:

@@ -102,9 +102,9 @@ class Times:
         k = int(falls[0])
         before = f", after {self.spell(k - 1)}" if k else ""
         return (
-            f"the time {self.spell(k)} at step {k}{before}; expected each time once and the latest "
-            f"last, as sort_index() of pandas makes it, or groupby(level=0).mean() where times are "
-            f"repeated. {WITHOUT_TIMES}"
+            f"a time index that does not rise: {self.spell(k)} at step {k}{before}; expected each "
+            f"time once and the latest last, as sort_index() of pandas makes it, or "
+            f"groupby(level=0).mean() where times are repeated. {WITHOUT_TIMES}"
         )
 
     def find_gap(self) -> str | None:

@@ -200,7 +200,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             A series, or several, of the same variables and of any lengths.
         X : (T, e) or (T,) array, or a list of them, default=None
             Exogenous variables that are known ahead, as the calendar is: row t is an input of
-            step t.
+            step t. Where both y and X have times, as an index of dates, these must be the same.
 
         Returns
         -------
@@ -209,16 +209,15 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            Where a parameter or a series does not fit, one is too short, the times in an index of
-            y go back, or X has other times; the message names it, and what was learned before
-            stays as it was.
+            Where a parameter or a series does not fit, one is too short, the times of y go back,
+            or X has others; the message names it, and what was learned before stays as it was.
 
         Warns
         -----
         ConvergenceWarning, UserWarning
             As `RNNSequenceRegressor.fit` does.
         UserWarning
-            Where the times in an index of y are not equally far apart, or scikit-learn's
+            Where the times of y are not equally far apart, or a split of scikit-learn's
             cross-validation tests other steps than those that follow y.
         """
         self._validate_params()
@@ -370,8 +369,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         horizon : int
             Number of steps H.
         X_future : (H, e) or (H,) array; for several series a list, or (n, H, e), default=None
-            The exogenous variables of these steps; needed where `fit` had X. An index of times must
-            go on from that of y.
+            The exogenous variables of these steps; needed where `fit` had X. Where it has times,
+            they must follow those of y.
         context : (T,) or (T, d) array, or a list of them, default=None
             Series to continue, in place of the fitted ones. At least as many steps as the
             differences add up to and the largest lag; the network runs over all of them.
@@ -525,7 +524,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         RuntimeWarning
             Where a forecast leaves the range of its precision; the score is NaN then.
         UserWarning
-            Where the times in an index of y do not follow those of the fitted series.
+            Where the times of y do not follow those of the fitted series.
         """
         check_is_fitted(self)
         origins: Origins = self._origins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Self, TypeVar
@@ -250,9 +251,13 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
         self._validate_params()
         is_first = not hasattr(self, "transformer_")
         sequences = self._read(X) if is_first else self._read_alike(X)
-        transformer = clone(self.transformer) if is_first else self.transformer_
+        # a copy, so that an error leaves what was learned before
+        transformer = clone(self.transformer) if is_first else copy.deepcopy(self.transformer_)
         self._apply(transformer, "partial_fit", sequences, y, fit_params)
-        return self._learn(transformer, X, sequences) if is_first else self
+        if is_first:
+            return self._learn(transformer, X, sequences)
+        self.transformer_ = transformer
+        return self
 
     # ---- transform ----------------------------------------------------------------------------
 
@@ -275,10 +280,10 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
         TypeError, ValueError
             Where X does not fit, or the transformer does not give a row of numbers for each step.
         """
-        check_is_fitted(self)
-        sequences = self._read_alike(X)
-        result = self.transformer_.transform(sequences.values)
-        return self._shaped(sequences, result, "transform", as_columns=sequences.form == "2d")
+        model = self._snapshot()
+        sequences = model._read_alike(X)
+        result = model.transformer_.transform(sequences.values)
+        return model._shaped(sequences, result, "transform", as_columns=sequences.form == "2d")
 
     @_inner_has("inverse_transform")
     def inverse_transform(self, X: Any) -> Any:
@@ -292,11 +297,11 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
         -------
         sequences in the form of X, but (n, T) for (n, T, C) after a fit on an (n, T) array
         """
-        check_is_fitted(self)
-        sequences = self._read(X)
-        result = self.transformer_.inverse_transform(sequences.values)
-        as_columns = sequences.form == "2d" or (sequences.form == "3d" and self._read_columns)
-        return self._shaped(sequences, result, "inverse_transform", as_columns)
+        model = self._snapshot()
+        sequences = model._read(X)
+        result = model.transformer_.inverse_transform(sequences.values)
+        as_columns = sequences.form == "2d" or (sequences.form == "3d" and model._read_columns)
+        return model._shaped(sequences, result, "inverse_transform", as_columns)
 
     # ---- what scikit-learn asks for -----------------------------------------------------------
 
@@ -474,8 +479,8 @@ class PerSequence(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
             Where X does not fit, or the transformer does not return at least one row of numbers
             for a sequence, or another number of columns than for the first one.
         """
-        check_is_fitted(self)
-        return self._transformed(self._read_alike(X))
+        model = self._snapshot()
+        return model._transformed(model._read_alike(X))
 
     def _transformed(self, sequences: Sequences) -> Any:
         name = type(self).__name__

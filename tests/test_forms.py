@@ -229,7 +229,7 @@ def test_frames_whose_times_fall_are_refused():
     good = pd.DataFrame(np.ones((3, 2)), index=index)
     check_sequences([good, good], caller="RNN")
     check_sequences([good, good.reset_index(drop=True)[::-1]], caller="RNN")  # no times
-    with pytest.raises(ValueError, match=r"X\[1\] with an index of dates that go back"):
+    with pytest.raises(ValueError, match=r"X\[1\] with a time index that does not rise"):
         check_sequences([good, good[::-1]], caller="RNN")
     with pytest.raises(ValueError, match="make_windows got series"):
         make_windows(good[::-1], 2)

@@ -106,7 +106,7 @@ def test_estimators_mask_what_is_missing_and_leave_out_steps_without_a_target(co
     frame = frame_of(column)
     array = np.repeat([1, nan, 0], 2).reshape(3, 2)
     told = [
-        RNNSequenceRegressor(2, missing="mask", **quick).fit([X, X], [y, y]).predict([array])[0]
+        RNNSequenceRegressor(2, missing="mask", **quick).fit([X, X], [y, y]).predict([X])[0]
         for X, y in [(frame, column), (array, np.array([1, nan, 0]))]
     ]
     assert_array_equal(*told, strict=True)

@@ -47,6 +47,7 @@ class _OfSequences(  # type: ignore[call-arg]
 ):
     """A transformer of tables within one of sequences: reading X, and what comes out."""
 
+    transformer_: Any
     n_features_in_: int
     _read_columns: bool
 

@@ -419,7 +419,8 @@ def test_the_same_seed_gives_the_same_paths(method: str) -> None:
 def test_what_is_drawn_first_is_a_residual_of_all_variables_together() -> None:
     model = quick(differences=1).fit(wave(d=2))
     drawn = model.simulate(1, 200, random_state=0)[:, 0] - model.predict(1)[0]
-    apart = np.abs(drawn[:, None] - model.residuals_).max(axis=-1)
+    centred = model.residuals_ - model.residuals_.mean(axis=0)
+    apart = np.abs(drawn[:, None] - centred).max(axis=-1)
     assert apart.min(axis=1).max() < 1e-9
     assert len(np.unique(apart.argmin(axis=1))) > 40
 
@@ -433,7 +434,7 @@ def test_normal_paths_have_the_moments_of_the_linear_recursion() -> None:
         model.network_.parameters[name] for name in ("weight_ih", "weight_hh", "weight_ho")
     )
     step = np.block([[W11, W0], [W1 @ W11, W1 @ W0]])
-    e = model.residuals_ / y.std(0)
+    e = (model.residuals_ - model.residuals_.mean(0)) / y.std(0)
     noise, covariance = e.T @ e / len(e), np.zeros((2, 2))
     paths = model.simulate(6, 40_000, method="gaussian", random_state=0)
     error = paths.std(0) / 200
@@ -474,6 +475,15 @@ def test_an_interval_is_the_quantiles_of_the_paths() -> None:
         assert told.shape == (*model.predict(4).shape, 2)
         assert_allclose(told[..., 0], np.quantile(paths, 0.1, axis=axis), rtol=1e-12)
         assert_allclose(told[..., 1], np.quantile(paths, 0.9, axis=axis), rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["bootstrap", "gaussian"])
+def test_what_residuals_have_in_common_does_not_make_paths_drift(method: str) -> None:
+    model = quick(differences=1).fit(wave(d=2))
+    paths = model.simulate(9, 5, method=method, random_state=0)
+    model.residuals_ += [3.0, -40.0]
+    again = model.simulate(9, 5, method=method, random_state=0)
+    assert_allclose(again, paths, rtol=0, atol=1e-9)
 
 
 # ---- scikit-learn -------------------------------------------------------------------------------

@@ -408,8 +408,9 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
     ) -> Array:
         """Draw paths that the series may take.
 
-        At each step what the network tells is joined by a residual of the fit, of all variables
-        together, and the sum goes into the steps that follow.
+        At each step a residual of the fit, of all variables together, is added to what the network
+        predicts, and the sum goes into the steps that follow. Residuals are centred first, so that
+        paths do not drift.
 
         Parameters
         ----------
@@ -418,9 +419,9 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         n_paths : int, default=100
         X_future, context, X_context : as in `predict`
         method : {"bootstrap", "gaussian"}, default="bootstrap"
-            Draw from the residuals of the fit, with replacement; or from the normal distribution
-            of mean 0 that has their second moments. Both after scaling, so that those of one series
-            serve for another.
+            Draw from the centred residuals, with replacement; or from the normal distribution of
+            mean 0 and their covariance. Both after scaling, so that those of one series serve for
+            another.
         random_state : int, RandomState or None, default=None
             An int gives the same paths every time.
 
@@ -696,6 +697,7 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         horizon, origins, known = self._begin(horizon, X_future, context, X_context)
         rng = make_generator(random_state, self._name)
         residuals = self._scaled_residuals()
+        residuals -= residuals.mean(axis=0)
         R, d = residuals.shape
         rows = np.repeat(np.arange(len(origins)), n_paths)
         if method == "bootstrap":

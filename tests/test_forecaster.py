@@ -341,6 +341,14 @@ def test_residuals_are_in_the_units_of_the_series_through_differences() -> None:
     assert_allclose(model.residuals_, y[15:] - told, rtol=0, atol=1e-9)
 
 
+def test_the_residuals_of_the_held_out_tail_are_among_the_residuals() -> None:
+    y = wave()
+    model = quick(early_stopping=True, validation_fraction=0.25).fit(y)
+    assert model.residuals_.shape == (59,)
+    forecasts = [model.predict(1, context=y[:t])[0] for t in range(44, 60)]
+    assert_allclose(model.residuals_[-16:], y[44:] - forecasts, rtol=0, atol=1e-9)
+
+
 def test_the_tail_of_each_series_is_held_out_and_not_trained_on() -> None:
     options = {"early_stopping": True, "scaling": None, "validation_fraction": 0.25}
     series = [y / 50 - 1 for y in waves()]

@@ -134,8 +134,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
     n_exogenous_ : int
         Number of exogenous variables e.
     residuals_ : (R,) or (R, d) ndarray, or for several series (n,) object ndarray of such
-        What the network did not tell of each step that has all lags before it, y_t minus its
-        one-step forecast, in the units of y.
+        y_t minus its one-step forecast, for each step that has all lags before it, in the units of
+        y. The tail that early stopping holds out is among these steps.
 
     See Also
     --------

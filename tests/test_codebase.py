@@ -76,6 +76,7 @@ INSIDE_FUNCTIONS = {
     "backtesting": {"sklearn"},
     "testing": {"scipy", "pytest"},
     "training": {"scipy"},
+    "estimators": {"scipy"},
     "__main__": {"sklearn", "matplotlib"},
     "displays": {"matplotlib"},
     "interop": {"torch", "onnx", "dask"},

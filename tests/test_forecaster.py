@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_sco
 
 from cbptt import RNN, Ragged, RNNForecaster, RNNSequenceRegressor
 from cbptt.estimators._forecaster import WINDOW
+from cbptt.estimators._intervals import Calibration, _errors, _n_effective
 from cbptt.series import difference, fit_scale, integrate, read_series
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -161,6 +163,8 @@ def test_the_context_that_was_fitted_on_gives_the_same_bits(dtype: str, several:
     assert_array_equal(model.predict(7), model.predict(7, context=y))
     same = {"random_state": 3, "n_paths": 4}
     assert_array_equal(model.simulate(7, **same), model.simulate(7, context=y, **same))
+    interval = model.predict_interval(7, **same)
+    assert_array_equal(interval, model.predict_interval(7, context=y, **same))
 
 
 @pytest.mark.parametrize("differences", [None, 1, [1, 5]])
@@ -475,16 +479,6 @@ def test_an_interval_holds_the_share_that_it_should(method: str, coverage: float
     assert_allclose(inside.mean(), coverage, atol=0.03)
 
 
-def test_an_interval_is_the_quantiles_of_the_paths() -> None:
-    for y, axis in ((wave(), 0), (wave(d=2), 0), (waves(), 1), (waves(2), 1)):
-        model = quick().fit(y)
-        paths = model.simulate(4, 30, random_state=5)
-        told = model.predict_interval(4, 0.8, n_paths=30, random_state=5)
-        assert told.shape == (*model.predict(4).shape, 2)
-        assert_allclose(told[..., 0], np.quantile(paths, 0.1, axis=axis), rtol=1e-12)
-        assert_allclose(told[..., 1], np.quantile(paths, 0.9, axis=axis), rtol=1e-12)
-
-
 @pytest.mark.parametrize("method", ["bootstrap", "gaussian"])
 def test_what_residuals_have_in_common_does_not_make_paths_drift(method: str) -> None:
     model = quick(differences=1).fit(wave(d=2))
@@ -492,6 +486,199 @@ def test_what_residuals_have_in_common_does_not_make_paths_drift(method: str) ->
     model.residuals_ += [3.0, -40.0]
     again = model.simulate(9, 5, method=method, random_state=0)
     assert_allclose(again, paths, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("d", "several", "options"),
+    [
+        (None, False, {}),
+        (2, False, {"differences": [1, 3], "lags": [1, 4]}),
+        (None, True, {"scaling": "minmax", "lags": [1, 12], "solver": "lbfgs", "max_iter": 60}),
+    ],
+)
+def test_calibration_errors_are_of_a_fit_without_the_latest_fifth(
+    dtype: str, d: int | None, several: bool, options: dict[str, Any]
+) -> None:
+    """Of its forecasts from each origin in that fifth; each series by the scale of its head."""
+    series = [y.astype(dtype) for y in waves(d)] if several else [wave(59, d).astype(dtype)]
+    X = [calendar(len(y)) for y in series]
+    model = quick(dtype=dtype, **options)
+    model = model.fit(series, X) if several else model.fit(series[0], X[0])
+    lost = sum(np.atleast_1d(options.get("differences", 0))) + np.max(options.get("lags", 1))
+    cuts = [len(y) - -(-(len(y) - lost) // 5) for y in series]
+    H = max(len(y) - cut for y, cut in zip(series, cuts, strict=True)) // 2
+    heads = [y[:cut] for y, cut in zip(series, cuts, strict=True)]
+    known = [x[:cut] for x, cut in zip(X, cuts, strict=True)]
+    second = quick(dtype=dtype, **options)
+    second = second.fit(heads, known) if several else second.fit(heads[0], known[0])
+
+    errors = []
+    for i, (y, x, cut) in enumerate(zip(series, X, cuts, strict=True)):
+        alone = second
+        if several:  # a forecaster of one series keeps its scale for a context
+            alone = quick(dtype=dtype, **options).fit(heads[i], x[:cut])
+            alone.network_.theta = second.network_.theta
+            alone._frame = replace(alone._frame, exogenous=second._frame.exogenous)
+        table = y.reshape(len(y), -1).astype("f8")
+        for origin in range(cut, len(y)):
+            h = min(H, len(y) - origin)
+            forecast = alone.predict(
+                h, x[origin : origin + h], context=y[:origin], X_context=x[:origin]
+            )
+            error = np.full((H, table.shape[1]), np.nan)
+            error[:h] = table[origin : origin + h] - forecast.reshape(h, -1)
+            errors.append(error / model._origins.spread[i])
+    expected = np.array(errors) if d else np.array(errors)[..., 0]
+    assert not model.bias_correction_
+    assert_allclose(model.calibration_errors_, expected, rtol=0, atol=50 * tolerance(dtype))
+
+
+def test_half_an_interval_is_the_error_that_the_next_one_exceeds_as_rarely_as_it_should() -> None:
+    errors = np.arange(1.0, 10)[:, None, None]
+
+    def quantile(coverage: float, n_effective: float = 9) -> float:
+        calibration = Calibration(errors, np.array([[n_effective]]), False)
+        return float(calibration.half_widths(coverage)[0, 0])
+
+    for coverage in (0.1, 0.5, 0.8, 0.9):  # of 9 exchangeable errors, the one of rank 10 coverage
+        assert quantile(coverage) == pytest.approx(10 * coverage)
+    stretched = 9 * 2.262157 / 1.833113  # Student's t of 9 degrees, in tables: 0.975, 0.95
+    assert quantile(0.95) == pytest.approx(stretched, rel=1e-6)
+    assert quantile(0.64, 4) == pytest.approx(9 * 0.8)  # rank 5 coverage of 4, so 9/4 of that
+    assert np.isfinite(quantile(np.nextafter(1, 0)))
+    errors[8] = np.inf
+    assert quantile(0.8) == 8
+    assert np.isinf(quantile(0.9))
+
+
+def test_a_forecast_that_left_the_range_of_numbers_is_an_infinite_error() -> None:
+    actual, forecast = np.array([1.0, 1, np.nan]), np.array([3.0, np.nan, np.nan])
+    assert_array_equal(_errors(actual, forecast), [-2.0, np.inf, np.nan])
+
+
+def test_errors_that_share_steps_count_for_fewer() -> None:
+    """Sums over 8 steps have the correlations 1 - k/8: n / (1 + 4/3 sum of their squares)."""
+    e = np.random.default_rng(0).normal(size=4007)
+    sums = np.lib.stride_tricks.sliding_window_view(e, 8).sum(axis=1)
+    single = np.stack([e[:4000]] * 8, axis=1)[..., None]
+    assert_allclose(_n_effective(single, [4000], 1)[:, 0], 4000, rtol=0.03)
+    several = np.stack([sums] * 8, axis=1)[..., None]
+    found = _n_effective(several, [1000] * 4, 1)[:, 0]
+    expected = 1 + 4 / 3 * np.cumsum([0, *(1 - np.arange(1, 8) / 8) ** 2])
+    assert_allclose(found, 4000 / expected, rtol=0.1)
+    thinned = _n_effective(several[::4], [250] * 4, 4)[:, 0]  # only every 4th origin
+    assert_allclose(thinned[-1], 1000 / (1 + 4 / 3 * 0.5**2), rtol=0.1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_interval_covers_what_a_network_that_knows_its_series_by_heart_cannot_forecast(
+    dtype: str,
+) -> None:
+    rng = np.random.default_rng(0)
+    noise, others = rng.normal(size=160).astype(dtype), rng.normal(size=(300, 36)).astype(dtype)
+    model = RNNForecaster(
+        40, lags=12, early_stopping=False, solver="lbfgs", alpha=0, max_iter=150, random_state=0
+    ).fit(noise)
+    assert model.residuals_.std() < 0.2
+    interval = model.predict_interval(6, 0.8, context=list(others[:, :30]))
+    future = others[:, 30:]
+    inside = (interval[..., 0] <= future) & (future <= interval[..., 1])
+    assert 0.7 < inside.mean() < 0.93
+
+
+@pytest.mark.parametrize("d", [None, 2])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_larger_coverage_gives_a_wider_interval_about_the_forecast(
+    d: int | None, several: bool
+) -> None:
+    model = quick(lags=2).fit(waves(d) if several else wave(d=d))
+    H = model.calibration_errors_.shape[1] + 5
+    forecast, before = model.predict(H), None
+    for coverage in (1e-9, 0.3, 0.8, 0.9, 0.99, 1 - 1e-12):
+        interval = model.predict_interval(H, coverage, n_paths=50, random_state=0)
+        assert interval.shape == (*forecast.shape, 2)
+        assert (interval[..., 0] <= forecast).all()
+        assert (forecast <= interval[..., 1]).all()
+        if before is not None:
+            assert (interval[..., 0] <= before[..., 0]).all()
+            assert (interval[..., 1] >= before[..., 1]).all()
+        before = interval
+
+
+def test_an_interval_has_nothing_random_in_it_up_to_the_horizon_of_its_errors() -> None:
+    model = quick().fit(wave(80))
+    H = model.calibration_errors_.shape[1]
+    assert_array_equal(model.predict_interval(H), model.predict_interval(H, n_paths=3))
+    longer = model.predict_interval(H + 2, random_state=1)
+    assert_array_equal(longer[:H], model.predict_interval(H))
+    assert_array_equal(longer, model.predict_interval(H + 2, random_state=1))
+
+
+def test_an_interval_grows_as_paths_do_behind_the_horizon_of_its_errors() -> None:
+    model = quick(differences=1).fit(wave(80))
+    H = model.calibration_errors_.shape[1]
+    interval = model.predict_interval(H + 9, n_paths=200, random_state=0)
+    deviation = model.simulate(H + 9, 200, random_state=0).std(axis=0)
+    widths = interval[:, 1] - interval[:, 0]
+    assert_allclose(widths[H:] / widths[H - 1], deviation[H:] / deviation[H - 1], rtol=1e-9)
+    assert widths[-1] > 1.2 * widths[H - 1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_intervals_follow_a_level_that_is_beyond_what_was_seen(dtype: str) -> None:
+    """A rise, which tanh units do not go on with: the corrected forecast has them in the middle."""
+    rng = np.random.default_rng(0)
+    y = (0.1 * np.arange(312) + rng.normal(size=312)).astype(dtype)
+    model = RNNForecaster(16, random_state=0).fit(y[:300])
+    assert model.bias_correction_
+    interval, forecast = model.predict_interval(12), model.predict(12)
+    assert forecast[-1] < y[300:].mean() - 1
+    bias = 0.15 * 0.85 ** np.arange(64) @ model.residuals_[:-65:-1]
+    longer = list(y[:300])
+    for _ in range(12):
+        longer.append(model.predict(1, context=np.array(longer, dtype))[0] + bias)
+    center, rtol = np.array(longer[300:], np.float64), tolerance(dtype)
+    widths = model._calibration.half_widths(0.9)[:12, 0] * y[:300].std()
+    assert_allclose(interval[:, 1], center + widths, rtol=rtol)
+    assert_allclose(interval[:, 0], np.minimum(center - widths, forecast), rtol=rtol)
+    assert ((interval[:, 0] <= y[300:]) & (y[300:] <= interval[:, 1])).mean() > 0.7
+    assert (interval[:, 1] - forecast > 2 * (forecast - interval[:, 0])).mean() > 0.7
+    assert not RNNForecaster(16, differences=1, random_state=0).fit(y[:300]).bias_correction_
+
+
+@pytest.mark.parametrize("d", [None, 2])
+@pytest.mark.parametrize("several", [False, True])
+def test_too_few_steps_to_calibrate_give_the_middle_of_paths_and_a_warning(
+    d: int | None, several: bool
+) -> None:
+    y = [wave(4, d), wave(4, d)] if several else wave(4, d)
+    model = RNNForecaster(3, max_iter=3, random_state=0).fit(y)
+    assert model.calibration_errors_.shape == ((0, 0, d) if d else (0, 0))
+    assert model.bias_correction_ is False
+    with pytest.warns(UserWarning, match=r"^RNNForecaster was fitted on too few steps") as seen:
+        interval = model.predict_interval(4, 0.8, n_paths=30, random_state=5)
+    assert {w.filename for w in seen} == {__file__}
+    paths = model.simulate(4, 30, random_state=5)
+    lower, upper = np.quantile(paths, [0.1, 0.9], axis=int(several))
+    assert_allclose(interval, np.stack([lower, upper], axis=-1), rtol=1e-12)
+
+
+def test_series_that_are_too_short_are_left_out_of_calibration() -> None:
+    model = RNNForecaster(3, max_iter=3, random_state=0).fit([wave(4), wave(40)])
+    assert model.calibration_errors_.shape == (8, 4)
+    assert model.predict_interval(4).shape == (2, 4, 2)
+
+
+def test_the_second_network_is_silent_and_goes_on_with_warm_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = quick(warm_start=True, verbose=True).fit(wave())
+    assert capsys.readouterr().out.count("Iteration 1,") == 1
+    first = model.calibration_errors_
+    model.fit(wave())
+    assert len(model._second.loss_curve_) == 6
+    assert (model.calibration_errors_ != first).any()
 
 
 # ---- scikit-learn -------------------------------------------------------------------------------
@@ -556,6 +743,7 @@ def test_a_pickled_forecaster_tells_the_same_and_goes_on(dtype: str) -> None:
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(again.predict(4), model.predict(4))
     assert_array_equal(again.simulate(4, 5, random_state=0), model.simulate(4, 5, random_state=0))
+    assert_array_equal(again.predict_interval(3), model.predict_interval(3))
     other = [waves()[0].astype(dtype)]
     assert_array_equal(again.fit(other).predict(2), model.fit(other).predict(2))
 
@@ -904,4 +1092,4 @@ def test_nothing_here_is_refused_for_another_reason(
 def test_a_warning_of_training_is_told_where_fit_was_called() -> None:
     with pytest.warns(ConvergenceWarning, match=re.escape("Maximum iterations (3)")) as caught:
         quick().fit(wave())
-    assert {w.filename for w in caught} == {__file__}
+    assert [w.filename for w in caught] == [__file__]

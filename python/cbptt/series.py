@@ -7,7 +7,7 @@ is undone in the forecast, in the opposite order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,15 @@ class SeriesSet:
     def n_variables(self) -> int:
         """Variables of a step, d."""
         return int(self.values[0].shape[1])
+
+    def take(self, which: Sequence[int]) -> SeriesSet:
+        """Return some of the series, without their times."""
+        return replace(self, values=[self.values[i] for i in which], times=())
+
+    def cut(self, ends: Sequence[int]) -> SeriesSet:
+        """Return the first steps of each series, without their times."""
+        values = [v[:end] for v, end in zip(self, ends, strict=True)]
+        return replace(self, values=values, times=())
 
     def name(self, name: str, i: int) -> str:
         """Return what errors call series i."""

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.network import RNN
-from cbptt.sequences import Ragged, Sequences
-from cbptt.series import Scale, SeriesSet, difference, fit_scale
+from cbptt.rollout import continue_series
+from cbptt.sequences import Ragged
+from cbptt.series import Scale, SeriesSet, difference, fit_scale, integrate
 
 Array = NDArray[np.floating]
+
+# The bias before an origin is a mean of one-step errors whose weights fall by this share per step.
+GAIN = 0.15
+# Steps after which these weights are below a hundredth of a per cent.
+_MEMORY = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A series as the network sees it, and the way back.
+    """A series as the network sees it.
 
     Attributes
     ----------
     steps : (T - lost, d) differenced and scaled.
     known : (T - lost, e) scaled exogenous variables of these steps.
     scale : of the differences.
-    ends : list of (p, d), from `difference`.
     """
 
     steps: NDArray[np.float64]
     known: NDArray[np.float64]
     scale: Scale
-    ends: list[NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,7 @@ class Frame:
     ) -> Prepared:
         """Difference and scale a series (T, d) of numbers of relative precision eps."""
         with np.errstate(over="ignore", invalid="ignore"):
-            steps, ends = difference(series, self.periods)
+            steps, _ = difference(series, self.periods)
             scale = self.own
             if scale is None:
                 # k differences of rounded numbers are off by up to 2^k half units of rounding
@@ -78,8 +82,8 @@ class Frame:
                 scale = fit_scale(steps, self.scaling, rounding)
             scaled = scale.apply(steps)
         if known is None or self.exogenous is None:
-            return Prepared(scaled, np.empty((len(steps), 0)), scale, ends)
-        return Prepared(scaled, self.exogenous.apply(known[self.lost :]), scale, ends)
+            return Prepared(scaled, np.empty((len(steps), 0)), scale)
+        return Prepared(scaled, self.exogenous.apply(known[self.lost :]), scale)
 
     def inputs(self, prepared: Prepared) -> NDArray[np.float64]:
         """(T - lost - past, D) inputs of all steps that have the lags before them."""
@@ -90,12 +94,13 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Origins:
-    """All that a forecast needs of the n series before it.
+    """All that forecasts need of the series before their n origins.
 
     Attributes
     ----------
     past : (n, P, d) the last steps, as the network sees them.
     states : (n, M) after all steps.
+    bias : (n, d) by how much one-step forecasts were too low of late, as the network sees it.
     center, spread : (n, d) of their scales.
     ends : list of (n, p, d), from `difference`.
     single, flat : the form of the series, which forecasts mirror.
@@ -103,6 +108,7 @@ class Origins:
 
     past: Array
     states: Array
+    bias: NDArray[np.float64]
     center: NDArray[np.float64]
     spread: NDArray[np.float64]
     ends: list[NDArray[np.float64]]
@@ -114,15 +120,10 @@ class Origins:
 
     def take(self, rows: Any) -> Origins:
         """Some of them, or some several times."""
-        return Origins(
-            self.past[rows],
-            self.states[rows],
-            self.center[rows],
-            self.spread[rows],
-            [end[rows] for end in self.ends],
-            self.single,
-            self.flat,
-        )
+        taken = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("past", "states", "bias", "center", "spread"):
+            taken[name] = taken[name][rows]
+        return Origins(**taken | {"ends": [end[rows] for end in self.ends]})
 
     def mirror(self, values: Array) -> Array:
         """Give (n, ..., d) values the form of the series."""
@@ -173,21 +174,73 @@ def prepare_series(
 
 
 def find_origins(
-    series: SeriesSet, prepared: Sequence[Prepared], frame: Frame, network: RNN
+    series: SeriesSet,
+    prepared: Sequence[Prepared],
+    frame: Frame,
+    network: RNN,
+    at: Sequence[Sequence[int]] | None = None,
 ) -> Origins:
-    """Run the network over series, and keep what their continuation needs."""
+    """Run the network over series, and keep what their continuation needs.
+
+    at : for each series, how many of its steps are before each origin; by default all of them, at
+        one origin.
+    """
+    if at is None:
+        at = [[len(values)] for values in series]
     inputs = [frame.inputs(p).astype(frame.dtype) for p in prepared]
-    states = network.start(len(inputs))
-    longer = [i for i, rows in enumerate(inputs) if len(rows)]
+    starts = np.cumsum([0, *map(len, inputs)])
+    longer = [rows for rows in inputs if len(rows)]
+    targets = np.concatenate([p.steps[frame.past :] for p in prepared])
+    hidden, errors = np.empty((0, network.hidden_size), frame.dtype), targets
     if longer:
-        ragged = Ragged.from_sequences([inputs[i] for i in longer])
-        states[longer] = network.states(Sequences(ragged.values, ragged.offsets, "list"))[1]
+        run = network.forward(Ragged.from_sequences(longer))
+        hidden, errors = run.hidden.values, targets - run.output.values
+
+    states = network.start(sum(map(len, at)))
+    bias = np.zeros((len(states), targets.shape[1]))
+    past, ends = [], []
+    of: list[Scale] = []
+    for i, origins in enumerate(at):
+        first = int(starts[i])
+        for origin in origins:
+            step, n = origin - frame.lost, len(of)
+            end = first + step - frame.past
+            if end > first:
+                states[n] = hidden[end - 1]
+                latest = errors[max(first, end - _MEMORY) : end][::-1]
+                bias[n] = GAIN * (1 - GAIN) ** np.arange(len(latest)) @ latest
+            past.append(prepared[i].steps[step - frame.past : step])
+            ends.append(difference(series.values[i][step:origin], frame.periods)[1])
+            of.append(prepared[i].scale)
     return Origins(
-        np.stack([p.steps[-frame.past :] for p in prepared]).astype(frame.dtype),
+        np.stack(past).astype(frame.dtype),
         states,
-        np.stack([p.scale.center for p in prepared]),
-        np.stack([p.scale.spread for p in prepared]),
-        [np.stack(ends) for ends in zip(*(p.ends for p in prepared), strict=True)],
+        bias,
+        np.stack([scale.center for scale in of]),
+        np.stack([scale.spread for scale in of]),
+        [np.stack(each) for each in zip(*ends, strict=True)],
         series.single,
         series.flat,
     )
+
+
+def continue_origins(
+    origins: Origins, known: Array, frame: Frame, network: RNN, noise: Array | None = None
+) -> Array:
+    """(n, H, d) forecasts in the units of the series, NaN once they are out of range.
+
+    known : (n, H, e) exogenous variables, as the network sees them.
+    noise : (n, H, d) is added to what the network predicts of each step, as the network sees it.
+    """
+    steps = continue_series(network, origins.past, origins.states, known, frame.lags, noise)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = steps * origins.spread[:, None] + origins.center[:, None]
+        series = integrate(values, origins.ends, frame.periods).astype(frame.dtype, copy=False)
+    good = np.logical_and.accumulate(np.isfinite(series).all(axis=2), axis=1)
+    series[~good] = np.nan
+    return series
+
+
+def correct_bias(origins: Origins, horizon: int) -> NDArray[np.float64]:
+    """(n, H, d) noise that goes on with the bias before the origins."""
+    return np.repeat(origins.bias[:, None], horizon, axis=1)

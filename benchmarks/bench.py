@@ -12,7 +12,19 @@ from pathlib import Path
 
 from calibration import calibrate
 from report import Report
-from studies import against, fit, kernels, lengths, live, long, memory, predict, recompute, threads
+from studies import (
+    against,
+    fit,
+    intervals,
+    kernels,
+    lengths,
+    live,
+    long,
+    memory,
+    predict,
+    recompute,
+    threads,
+)
 
 STUDIES = {
     "shapes": (against, "every library on ten shapes"),
@@ -26,8 +38,10 @@ STUDIES = {
     "recompute": (recompute, "exact gradients of long sequences with some states kept"),
     "live": (live, "one step of live sequences, beside PyTorch and ONNX Runtime"),
     "long": (long, "a million steps by truncated BPTT: time and memory"),
+    "intervals": (intervals, "how often the intervals of forecasts hold what comes"),
 }
-IN_ONE_PRECISION = ("fit", "long")
+IN_ONE_PRECISION = ("fit", "long", "intervals")
+UNTIMED = ("intervals",)
 WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "kernels", "memory")
 WITH_THREADS = ("shapes", "awkward", "ragged")
 
@@ -38,10 +52,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="what", required=True)
     for name, (study, what) in STUDIES.items():
         command = commands.add_parser(name, help=what, description=what)
-        command.add_argument("--rounds", type=int, default=7)
-        command.add_argument(
-            "--seconds", type=float, default=0.2, help="of calls in a round, at least"
-        )
+        if name not in UNTIMED:
+            command.add_argument("--rounds", type=int, default=7)
+            command.add_argument(
+                "--seconds", type=float, default=0.2, help="of calls in a round, at least"
+            )
         command.add_argument("--out", type=Path, help="keep the text here, and the numbers beside")
         if name not in IN_ONE_PRECISION:
             command.add_argument("--dtype", choices=("float32", "float64"), default="float32")
@@ -54,14 +69,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Calibrate, then run the study asked for."""
+    """Calibrate, then run the study."""
     options = parser().parse_args()
     settings = {name: str(value) for name, value in vars(options).items() if name != "out"}
     with Report(options.out) as report:
         report.raw |= {"what": options.what, "options": settings}
         report.line(shlex.join(["python", "benchmarks/bench.py", *sys.argv[1:]]))
-        calibrate(report, options.rounds, options.seconds)
-        if options.what != "memory":
+        if options.what not in UNTIMED:
+            calibrate(report, options.rounds, options.seconds)
+        if options.what not in (*UNTIMED, "memory"):
             report.line(
                 f"Times are medians over {options.rounds} interleaved rounds; of a round, the "
                 f"median of the calls of {options.seconds} s."

@@ -386,6 +386,14 @@ def test_training_goes_on_with_warm_start() -> None:
         model.set_params(lags=2).fit(y)
 
 
+def test_few_steps_of_many_inputs_are_not_taken_for_another_form_of_sequences(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    quick(lags=8).fit([wave(9, d=2), wave(9, d=2, seed=1)])
+    quick(lags=12).fit([wave(16, seed=i) for i in range(3)])
+    assert {w.category for w in recwarn} == {ConvergenceWarning}
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_defaults_beat_the_naive_forecasts(dtype: str) -> None:
     """Of a noisy sine of some hundred steps: the last value, and that of the season before."""

@@ -209,10 +209,7 @@ class BaseRNN(
         labels = self._label(sequences, y, sample_weight, known or {})
         learned |= labels.learned
         if before is None:
-            replicates = learned.get("_replicates", False)
-            if (misread := likely_misreading(X, sequences, replicates=replicates)) is not None:
-                name = type(self).__name__
-                warnings.warn(f"{name} reads {misread}.", stacklevel=_frames_below_caller())
+            self._warn_of_misreading(X, sequences, learned.get("_replicates", False))
         self._check_used(labels.weights * labels.emphasis)
         data, labels = _used_only(sequences, labels, self._readout)
         if before is None:
@@ -270,6 +267,12 @@ class BaseRNN(
         return attributes()
 
     # ---- fit: the data ------------------------------------------------------------------------
+
+    def _warn_of_misreading(self, X: Any, sequences: Sequences, replicates: bool) -> None:
+        """Warn where another reading of X is more likely than the one that is used."""
+        if (misread := likely_misreading(X, sequences, replicates=replicates)) is not None:
+            name = type(self).__name__
+            warnings.warn(f"{name} reads {misread}.", stacklevel=_frames_below_caller())
 
     def _read_first(self, X: Any) -> tuple[Sequences, dict[str, Any]]:
         """Check X, and learn from it what a later X must agree with."""

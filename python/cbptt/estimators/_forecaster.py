@@ -75,6 +75,9 @@ _OF_TRAINING = (
 class _Regressor(RNNSequenceRegressor, auto_wrap_output_keys=None):
     """The network's fit; what it complains of, it does in the name of the forecaster."""
 
+    def _warn_of_misreading(self, X: Any, sequences: Sequences, replicates: bool) -> None:
+        """The forecaster made X of the series, so there is no other reading."""
+
 
 _Regressor.__name__ = "RNNForecaster"
 

@@ -858,8 +858,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         if paths is not None:
             with np.errstate(over="ignore", invalid="ignore"):
                 deviation = paths[:, :, calibration.horizon - 1 :].std(axis=1, dtype=np.float64)
-            first, later = deviation[:, :1], deviation[:, 1:]
-            growth = np.divide(later, first, out=np.ones_like(later), where=first > 0)
+                first, later = deviation[:, :1], deviation[:, 1:]
+                growth = np.divide(later, first, out=np.ones_like(later), where=first != 0)
             widths = np.concatenate([widths, widths[:, -1:] * growth], axis=1)
         warned = paths is not None and not np.isfinite(paths).all()
         forecast = center = self._continue(origins, known, warn=not warned)

@@ -12,10 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.preprocessing import StandardScaler
 
 from cbptt import (
     RNN,
+    PerTimestep,
     RNNClassifier,
+    RNNForecaster,
     RNNRegressor,
     RNNSequenceClassifier,
     RNNSequenceRegressor,
@@ -602,3 +605,63 @@ def test_states_and_inputs_may_lie_anywhere_in_memory(dtype):
     assert net.loss(X[:3], [[0] * 5] * 3, h0=misaligned(h0)) == net.loss(
         X[:3], [[0] * 5] * 3, h0=h0
     )
+
+
+# ---- forecasters and transformers ----------------------------------------------------------------
+
+
+def test_a_forecaster_is_checked_and_installed_as_a_whole():
+    y = np.sin(np.arange(60.0))
+    model = RNNForecaster(4, lags=2, max_iter=2, random_state=0).fit(y)
+    for name, value in {"n_features_in_": 2, "n_exogenous_": 1, "network_": RNN(1, 4, 1)}.items():
+        altered = pickle.loads(pickle.dumps(model))
+        setattr(altered, name, value)
+        for call in (altered.predict, altered.simulate, altered.predict_interval):
+            with pytest.raises(ValueError, match="Fit again"):
+                call(3)
+        with pytest.raises(ValueError, match="Fit again"):
+            altered.score(y[:3])
+    state = dict(vars(model))
+    with pytest.raises(ValueError, match="y"):
+        model.fit(np.full((60, 3), np.inf))
+    assert vars(model) == state
+
+
+def test_an_interrupted_forecaster_has_no_second_training():
+    class Interrupted(RNNForecaster):
+        trained = 0
+
+        def _train(self, *args, **parameters):
+            Interrupted.trained += 1
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return super()._train(*args, **parameters)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    y = np.sin(np.arange(2000.0))
+    model = Interrupted(64, max_iter=10**6, early_stopping=False, tol=0, n_iter_no_change=10**6)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            model.fit(y)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert Interrupted.trained == 1
+    with pytest.warns(UserWarning, match="too narrow"):
+        assert model.predict_interval(3).shape == (3, 2)
+
+
+def test_a_partial_fit_that_fails_leaves_the_transformer_of_before():
+    class Careless(StandardScaler):
+        def partial_fit(self, X, y=None, sample_weight=None):
+            super().partial_fit(X)
+            if len(X) > 9:
+                raise MemoryError
+            return self
+
+    model = PerTimestep(Careless()).partial_fit(X)
+    mean = model.transformer_.mean_.copy()
+    with pytest.raises(MemoryError):
+        model.partial_fit([np.full((20, D), 9.0)])
+    assert_array_equal(model.transformer_.mean_, mean)

@@ -251,6 +251,7 @@ class BaseRNN(
                 "_moments": trainer.moments,
                 "_rng": rng,
                 "_history": history,
+                "_was_interrupted": fitting.interrupted,
                 **self._curves(history, None if held_out is None else fitting.best_score),
             }
 

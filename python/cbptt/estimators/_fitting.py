@@ -83,6 +83,7 @@ class Fitting:
     Attributes
     ----------
     n_iter : epochs run.
+    interrupted : whether Ctrl-C ended it.
     best_score : the largest score on held-out sequences; -inf where none was finite.
     complaints : what the user is to be warned of once the fit is done: categories and messages.
     """
@@ -99,6 +100,7 @@ class Fitting:
     report: Callable[[int], bool] | None
     verbose: bool
     n_iter: int = field(default=0, init=False)
+    interrupted: bool = field(default=False, init=False)
     best_loss: float = field(default=np.inf, init=False)
     best_score: float = field(default=-np.inf, init=False)
 
@@ -271,6 +273,7 @@ class Fitting:
             )
 
     def _was_interrupted(self) -> None:
+        self.interrupted = True
         self.complaints.append((UserWarning, "Training interrupted by user."))
 
     def _complain(self, message: str) -> None:

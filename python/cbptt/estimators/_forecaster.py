@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted
 
 from cbptt.estimators._base import _frames_below_caller
 from cbptt.estimators._frames import (
@@ -39,6 +38,7 @@ from cbptt.estimators._parameters import (
     make_generator,
 )
 from cbptt.estimators._regressors import RNNSequenceRegressor
+from cbptt.estimators._snapshot import Snapshot
 from cbptt.estimators._splits import shuffles_time
 from cbptt.network import RNN
 from cbptt.sequences import Ragged, Sequences
@@ -108,7 +108,7 @@ class _Trained:
         *("n_outputs_", "n_layers_", "out_activation_"),
     ),
 )
-class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
+class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignore[misc]
     """Recurrent network that continues series.
 
     It is trained to tell each step from some of the steps before it, their true values, and from
@@ -282,7 +282,8 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         if self.dtype == "auto" and exogenous is not None:
             dtype = np.result_type(dtype, exogenous.dtype)
 
-        before = getattr(self, "_regressor", None) if self.warm_start else None
+        earlier = self._copied() if self.warm_start else None
+        before: _Regressor | None = getattr(earlier, "_regressor", None)
         frame = Frame(lags, periods, self.scaling, None, None, dtype)
         trained = self._train(series, exogenous, frame, before)
         network = trained.regressor.network_
@@ -293,26 +294,30 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         residuals = (targets.values - outputs) * np.repeat(spread, inputs.lengths, axis=0)
         residuals = np.ascontiguousarray(residuals)
         ragged = Ragged(residuals[:, 0].copy() if series.flat else residuals, inputs.offsets)
-        second, calibration = self._calibrate(series, exogenous, frame, spread)
+        second, calibration = None, Calibration.without_errors(series.n_variables)
+        if not trained.regressor._was_interrupted:
+            before = getattr(earlier, "_second", None)
+            second, calibration = self._calibrate(series, exogenous, frame, spread, before)
         origins = find_origins(series, trained.prepared, trained.frame, network)
 
-        self._regressor = trained.regressor
-        for name in _OF_TRAINING:
-            setattr(self, name, getattr(trained.regressor, name))
-        self.n_features_in_ = series.n_variables
-        self.n_exogenous_ = 0 if exogenous is None else exogenous.n_variables
-        self.residuals_ = ragged[0] if series.single else np.asarray(ragged)
-        self._calibration = calibration
-        self._second = second if self.warm_start else None
-        self._columns = {
-            "y": series.columns,
-            "X": None if exogenous is None else exogenous.columns,
+        learned = {name: getattr(trained.regressor, name) for name in _OF_TRAINING}
+        learned |= {
+            "_regressor": trained.regressor,
+            "n_features_in_": series.n_variables,
+            "n_exogenous_": 0 if exogenous is None else exogenous.n_variables,
+            "residuals_": ragged[0] if series.single else np.asarray(ragged),
+            "_calibration": calibration,
+            "_second": second if self.warm_start else None,
+            "_columns": {
+                "y": series.columns,
+                "X": None if exogenous is None else exogenous.columns,
+            },
+            "_times": series.times,
+            "_frame": trained.frame,
+            "_origins": origins,
+            "_naive_errors": np.array([naive_error(values) for values in series]),
         }
-        self._times = series.times
-        self._frame = trained.frame
-        self._origins = origins
-        self._naive_errors = np.array([naive_error(values) for values in series])
-        return self
+        return self._install(learned)
 
     def _train(
         self,
@@ -356,11 +361,13 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         exogenous: SeriesSet | None,
         frame: Frame,
         spread: NDArray[np.float64],
+        before: _Regressor | None,
     ) -> tuple[_Regressor | None, Calibration]:
         """Train a network without the latest steps, and see how well it forecasts them.
 
         frame : without scales.
         spread : (n, d) the units of the errors.
+        before : the fit to go on from, if any.
 
         Returns the fit of that network, or None where all series are too short, and its errors.
         """
@@ -380,7 +387,6 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         if exogenous is not None:
             exogenous = exogenous.take(long)
             known = exogenous.cut(cuts)
-        before = getattr(self, "_second", None) if self.warm_start else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the first network has warned
             second = self._train(heads, known, frame, before, verbose=False)
@@ -480,6 +486,21 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
     def _warn(self, message: str) -> None:
         warnings.warn(message, UserWarning, stacklevel=_frames_below_caller())
 
+    def _check_learned(self) -> None:
+        """Refuse learned attributes that were changed, and do not belong together any more."""
+        network, d, e = self.network_, self.n_features_in_, self.n_exogenous_
+        if not isinstance(network, RNN):
+            raise TypeError(
+                f"{self._name} got network_ of type {type(network).__name__}; expected a cbptt.RNN."
+            )
+        n_inputs = d * len(self._frame.lags) + e
+        if (network.n_inputs, network.n_outputs) != (n_inputs, d):
+            raise ValueError(
+                f"{self._name} has n_features_in_={d} and n_exogenous_={e}, which do not fit its "
+                f"network_ of {network.n_inputs} inputs and {network.n_outputs} outputs; expected "
+                f"all as fit left them. Fit again."
+            )
+
     def _read_exogenous(self, X: Any, series: SeriesSet, *, name: str, of: str) -> SeriesSet:
         return read_exogenous(X, series, caller=self._name, name=name, of=of)
 
@@ -518,8 +539,9 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
             Where a forecast leaves the range of its precision, as one of a network with relu may;
             it is NaN from that step on.
         """
-        horizon, origins, known = self._begin(horizon, X_future, context, X_context)
-        return origins.mirror(self._continue(origins, known))
+        model = self._snapshot()
+        horizon, origins, known = model._begin(horizon, X_future, context, X_context)
+        return origins.mirror(model._continue(origins, known))
 
     def simulate(
         self,
@@ -566,10 +588,11 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         RuntimeWarning
             Where a path leaves the range of its precision; it is NaN from that step on.
         """
-        self._check_paths(n_paths, method)
-        horizon, origins, known = self._begin(horizon, X_future, context, X_context)
+        model = self._snapshot()
+        model._check_paths(n_paths, method)
+        horizon, origins, known = model._begin(horizon, X_future, context, X_context)
         rng = make_generator(random_state, self._name)
-        return origins.mirror(self._paths(origins, known, n_paths, method, rng))
+        return origins.mirror(model._paths(origins, known, n_paths, method, rng))
 
     def predict_interval(
         self,
@@ -627,24 +650,26 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
                 f"{self._name} got coverage={coverage!r}; expected a number between 0 and 1, "
                 f"as 0.9."
             )
-        self._check_paths(n_paths, method)
-        horizon, origins, known = self._begin(horizon, X_future, context, X_context)
+        model = self._snapshot()
+        model._check_paths(n_paths, method)
+        horizon, origins, known = model._begin(horizon, X_future, context, X_context)
         rng = make_generator(random_state, self._name)
-        calibration: Calibration = self._calibration
+        calibration: Calibration = model._calibration
         paths = None
         if horizon > calibration.horizon:
-            paths = self._paths(origins, known, n_paths, method, rng)
+            paths = model._paths(origins, known, n_paths, method, rng)
         if paths is not None and calibration.horizon == 0:
             self._warn(
-                f"{self._name} was fitted on too few steps to calibrate intervals; this one is the "
-                f"middle share of simulated paths and may be too narrow. Fit on more steps."
+                f"{self._name} was fitted on too few steps to calibrate intervals, or its fit was "
+                f"interrupted; this one is the middle share of simulated paths and may be too "
+                f"narrow. Fit on more steps, to the end."
             )
             outside = (1 - coverage) / 2
             lower, upper = np.quantile(paths, [outside, 1 - outside], axis=1)
         else:
-            lower, upper = self._calibrated(origins, known, coverage, paths)
+            lower, upper = model._calibrated(origins, known, coverage, paths)
         with np.errstate(over="ignore"):
-            ends = [end.astype(self._frame.dtype) for end in (lower, upper)]
+            ends = [end.astype(model._frame.dtype) for end in (lower, upper)]
         return np.stack([origins.mirror(end) for end in ends], axis=-1)
 
     def score(self, y: Any, X: Any = None) -> float:
@@ -678,12 +703,15 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         UserWarning
             Where the times of y do not follow those of the fitted series.
         """
-        check_is_fitted(self)
+        shuffled = shuffles_time(self)  # of which fit has warned
+        return self._snapshot()._score(y, X, shuffled)
+
+    def _score(self, y: Any, X: Any, shuffled: bool) -> float:
         origins: Origins = self._origins
         series = read_series(y, caller=self._name, single=origins.single)
         check_count(series, len(origins), "y", "fit", caller=self._name)
         self._check_variables(series, "y")
-        if not shuffles_time(self):  # of which fit has warned
+        if not shuffled:
             broken = find_break(series, self._times, "y", "the fitted y", caller=self._name)
             if broken:
                 self._warn(f"{broken} The score is that of other steps than the forecast's.")
@@ -713,7 +741,6 @@ class RNNForecaster(TrainingParameters, BaseEstimator):  # type: ignore[misc]
         self, horizon: Any, X_future: Any, context: Any, X_context: Any
     ) -> tuple[int, Origins, Array]:
         """Check all arguments: H, where forecasts begin, and what is known of their steps."""
-        check_is_fitted(self)
         horizon = check_integer(horizon, caller=self._name, name="horizon")
         origins: Origins = self._origins
         times = self._times

@@ -226,10 +226,10 @@ def _is_regular(values: Array) -> bool:
         return False
     if np.is_busday(days).all() and _is_constant(np.busday_count(days[:-1], days[1:])):
         return True
-    starts, ends = months.astype("M8[D]"), (months + 1).astype("M8[D]")
+    starts, ends = (m.astype("M8[D]") for m in (months, months + np.timedelta64(1, "M")))
     same_days = (
         starts + (days[0] - starts[0]),
-        ends - 1,
+        ends - np.timedelta64(1, "D"),
         np.busday_offset(starts, 0, roll="forward"),
         np.busday_offset(ends, -1, roll="forward"),
     )

@@ -753,7 +753,7 @@ def _frames_below_caller() -> int:
     """How many frames of the call stack belong to the call of a public method."""
     frame, depth = sys._getframe(1), 1
     ours = ("cbptt.", CallbackSupportMixin.__module__)
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith(ours):
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(ours):
         frame, depth = frame.f_back, depth + 1
     return depth
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -43,22 +42,23 @@ def test_intervals_of_the_true_model_have_its_coverage_and_width(study: Any) -> 
 
 
 def test_the_guide_shows_the_coverages_and_widths_that_the_study_found() -> None:
-    rows = json.loads((ROOT / "benchmarks/results/intervals.json").read_text("utf-8"))["rows"]
+    text = (ROOT / "benchmarks/results/intervals.txt").read_text("utf-8")
     guide = (ROOT / "docs/forecasting.md").read_text("utf-8")
     shown = re.findall(
         r"^\| (\S.*?) \| (\d+) \| (\d.*?) \| (\d.*?) \| (\d.*?) \| (\d.*?) \|$", guide, re.M
     )
     found = []
-    for wide, narrow in zip(rows[::2], rows[1::2], strict=True):
-        spans = [
-            f"{min(row[name]):.{digits}f} to {max(row[name]):.{digits}f}"
-            for row in (wide, narrow)
-            for name, digits in (("by step", 3), ("widths", 2))
-        ]
-        found.append((wide["process"], str(wide["T"]), *spans))
+    for name, T, *lines in re.findall(r"^(\S.*), T = (\d+)\n  (0.9: .*)\n  (0.8: .*)$", text, re.M):
+        spans = []
+        for line in lines:
+            coverage, steps, error, width = re.match(
+                r"(\S+): ([\d. ]+)  se (\S+)  hits \S+  width (.*)$", line
+            ).groups()  # type: ignore[union-attr]
+            covered = [float(step) for step in steps.split()]
+            low, high = AIMS[float(coverage)]
+            assert low - float(error) < min(covered)
+            assert max(covered) < high + float(error)
+            spans += [f"{min(covered):.3f} to {max(covered):.3f}", width]
+        found.append((name, T, *spans))
     assert shown == found
-    for row in rows:
-        low, high = AIMS[row["coverage"]]
-        error = max(row["errors"])
-        assert low - error < min(row["by step"])
-        assert max(row["by step"]) < high + error
+    assert len(found) == 10

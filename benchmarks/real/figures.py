@@ -68,7 +68,7 @@ def draw_laser(results: dict[str, Any]) -> Figure:
     """Draw the forecasts of each forecaster beside the series; the median one is the thick line."""
     true, horizon = results["true"], results["horizon"]
     forecasters = results["forecasters"]
-    figure = Figure(figsize=(11, 1.2 + 2.6 * len(forecasters)), layout="constrained")
+    figure = Figure(figsize=(10, 1.2 + 2.2 * len(forecasters)), layout="constrained")
     panels = figure.subplots(len(forecasters), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     begin = len(true) - horizon  # where the forecast does
     ahead = range(1, horizon + 1)

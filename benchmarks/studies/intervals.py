@@ -103,7 +103,8 @@ def run(report: Report, options: Namespace) -> None:
     report.line(
         "coverage: the probability that the step lies within, the mean over the series, for steps "
         "1 to 12; se: the largest standard error of these means; hits: the share of steps that lay "
-        "within; width: the mean width over that of the true model, for steps 1, 6 and 12"
+        "within; width: the mean width over that of the true model, of the steps with the least and "
+        "the greatest"
     )
     report.raw["rows"] = []
     worst = {coverage: [1.0, 0.0] for coverage in COVERAGES}
@@ -117,10 +118,9 @@ def run(report: Report, options: Namespace) -> None:
                 row = compare(drawn, [each[coverage] for each in intervals], coverage)
                 report.raw["rows"].append({"process": name, "T": T, "coverage": coverage} | row)
                 each = " ".join(f"{value:.3f}" for value in row["by step"])
-                widths = " ".join(f"{row['widths'][h]:.2f}" for h in (0, 5, 11))
                 report.line(
                     f"  {coverage}: {each}  se {max(row['errors']):.3f}  hits {row['hits']:.3f}  "
-                    f"width {widths}"
+                    f"width {min(row['widths']):.2f} to {max(row['widths']):.2f}"
                 )
                 worst[coverage][0] = min(worst[coverage][0], *row["by step"])
                 worst[coverage][1] = max(worst[coverage][1], *row["by step"])

@@ -103,8 +103,8 @@ def run(report: Report, options: Namespace) -> None:
     report.line(
         "coverage: the probability that the step lies within, the mean over the series, for steps "
         "1 to 12; se: the largest standard error of these means; hits: the share of steps that lay "
-        "within; width: the mean width over that of the true model, of the steps with the least and "
-        "the greatest"
+        "within; width: the mean width over that of the true model, of the steps with the least "
+        "and the greatest"
     )
     report.raw["rows"] = []
     worst = {coverage: [1.0, 0.0] for coverage in COVERAGES}

@@ -181,6 +181,7 @@ def test_an_index_that_was_not_given_says_nothing() -> None:
         assert fitted.score(future, future) < 0
 
 
+@pytest.mark.filterwarnings("ignore:.*labels whose order is not known")
 @pytest.mark.parametrize(
     ("y_index", "X_index", "message"),
     [
@@ -336,3 +337,9 @@ def test_the_split_of_an_estimator_around_it_is_another_ones() -> None:
 
     with no_warning():
         cross_val_score(Around(), values)
+
+
+def test_an_index_of_text_whose_order_is_not_known_is_warned_of():
+    days = pd.date_range("2024-01-28", periods=30).strftime("%d/%m/%Y")
+    with pytest.warns(UserWarning, match=r"labels whose order is not known, as '28/01/2024'"):
+        RNNForecaster(2, max_iter=1).fit(pd.Series(np.arange(30.0), index=days))

@@ -136,7 +136,7 @@ class Ragged:
             If there is no sequence, or one has no steps or another number of features.
         """
         values, offsets, _ = _Reader("Ragged.from_sequences", "sequences").read(list(sequences))
-        return cls(values, offsets)
+        return cls(np.ascontiguousarray(values), offsets)
 
     @classmethod
     def from_padded(

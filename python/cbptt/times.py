@@ -108,7 +108,12 @@ class Times:
         )
 
     def find_gap(self) -> str | None:
-        """Return what a warning says of rising times that are not equally far apart."""
+        """Return what a warning says of times that are not known to rise by equal steps."""
+        if self.kind == "labels":
+            return (
+                f"are labels whose order is not known, as {self.spell(0)!r}, so they are not "
+                f"checked. Convert them, as pandas.to_datetime does. {WITHOUT_TIMES}"
+            )
         if self.is_regular():
             return None
         k = int(np.diff(self.values).argmax())

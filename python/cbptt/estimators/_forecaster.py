@@ -797,9 +797,10 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         if (X is None) != (self.n_exogenous_ == 0):
             got = f"no {name}" if X is None else name
             had = "with" if X is None else "without"
+            order = " fit takes the series first: fit(y, X)." if X is None else ""
             raise ValueError(
                 f"{self._name} got {got}, but was fitted {had} exogenous variables X; expected "
-                f"{'them' if X is None else 'none'} here too."
+                f"{'them' if X is None else 'none'} here too.{order}"
             )
 
     def _check_exogenous(self, exogenous: SeriesSet, name: str) -> None:

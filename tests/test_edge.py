@@ -155,8 +155,10 @@ def test_offsets_that_do_not_rise_to_the_end_are_refused_from_a_pickle_too(kind,
     else:
         made = check_sequences(X, caller="test")
         state = {"values": values, "offsets": offsets, "form": "list"}
+    before = made.offsets
     with pytest.raises(ValueError, match=f"{kind.__name__} got"):
         made.__setstate__(state)
+    assert made.offsets is before
     with pytest.raises(ValueError, match=f"{kind.__name__} got"):
         replace(made, values=values, offsets=offsets)
 
@@ -316,7 +318,7 @@ def test_compiled_functions_refuse_arrays_that_do_not_belong_together(dtype):
         core = RNN(D, M, K, dtype=dtype, random_state=0)._core
         packed = zeros(_live.packed_size(core), dtype) if packed is None else packed
         arrays = [zeros(shape, dtype) for shape in (series, states, known, noise)]
-        _rollout.forecast(*arrays, np.array(lags), past, 0, end, packed, scratch, core)
+        _rollout.forecast(*arrays, np.array(lags, np.intp), past, 0, end, packed, scratch, core)
 
     def sample(symbols=(2, 3), states=(2, M), inputs=(2, D), encoding=(K, D), uniforms=(2, 3)):
         arrays = [zeros(shape, dtype) for shape in (states, inputs, encoding)]
@@ -338,6 +340,9 @@ def test_compiled_functions_refuse_arrays_that_do_not_belong_together(dtype):
     ):  # fmt: skip
         with pytest.raises(ValueError, match="compiled code got"):
             forecast(**good | change)
+    no_lags = {"lags": (), "known": (2, 9, K), "past": -4, "end": 9}
+    with pytest.raises(ValueError, match="behind -4"):
+        forecast(**good | no_lags)
     sample()
     for change in (
         {"symbols": (2, 4)}, {"symbols": (3, 3)}, {"states": (1, M)}, {"inputs": (2, D - 1)},
@@ -365,6 +370,50 @@ def test_compiled_functions_refuse_arrays_that_do_not_belong_together(dtype):
         _optimizers.take_sgd_step(theta, short, theta, 0.1, 0.9, True)
     with pytest.raises(ValueError, match="thread 1"):
         _team.share_out(team, 1, 1, zeros((2, 1), np.longlong))
+
+
+def test_none_is_no_argument_of_compiled_functions():
+    net = make_net()
+    core, theta, lengths = net._core, net.theta, np.array([3])
+    packed = np.zeros(_live.packed_size(core))
+    for call in (
+        lambda: _plan.Plan(None, lengths, False, 1, True),
+        lambda: _plan.Plan(core, None, False, 1, True),
+        lambda: _live.Live(None, net._parameters, np.empty, net.dtype),
+        lambda: _live.Live(core, None, np.empty, net.dtype),
+        lambda: _live.pack(packed, theta, None),
+        lambda: _live.packed_size(None),
+        lambda: _rollout.scratch_size(None, 2),
+        lambda: _optimizers.take_sgd_step(theta, None, theta, 0.1, 0.9, True),
+        lambda: _packing.layout(*[None] * 7),
+        lambda: _team.share_out(None, 0, 1, np.zeros((1, 1), np.longlong)),
+    ):
+        with pytest.raises(TypeError, match=r"NoneType|None"):
+            call()
+
+
+@DTYPES
+@pytest.mark.parametrize("empty", [lambda *_: np.empty((1, 1)), lambda s, _: np.empty(s, "u1")])
+def test_live_steps_do_not_write_beyond_the_arrays_that_they_are_given(empty, dtype):
+    net = make_net(dtype)
+    live = _live.Live(net._core, net._parameters, empty, net.dtype)
+    with pytest.raises(ValueError, match="compiled code got"):
+        live.step(np.zeros((9, D), dtype), np.zeros((9, M), dtype))
+
+
+@DTYPES
+@pytest.mark.parametrize("readout", ["every", "last"])
+def test_work_memory_of_equal_sequences_has_no_room_for_unequal_ones(readout, dtype):
+    net = RNN(D, 400, 1, readout=readout, dtype=dtype, random_state=0)  # BLAS takes its products
+    equal, unequal = (
+        net.shard(
+            [np.ones((T, D)) for T in lengths], [[0] * T if net._every else 0 for T in lengths]
+        )
+        for lengths in ([9, 9], [9, 8])
+    )
+    scratch = replace(net.scratch(equal.sequences), sequences=unequal.sequences)
+    with pytest.raises(ValueError, match="compiled code got a batch"):
+        net.run(unequal, scratch)
 
 
 def test_plans_and_packings_of_impossible_sizes_are_refused():
@@ -473,6 +522,30 @@ def test_predictions_of_one_thread_are_of_one_model_while_another_refits(estimat
         stop.set()
         thread.join()
     assert not problems
+
+
+@pytest.mark.parametrize(
+    "estimator", [RNNClassifier, RNNRegressor, RNNSequenceClassifier, RNNSequenceRegressor]
+)
+def test_a_network_that_was_assigned_must_read_and_compute_what_the_estimator_does(estimator):
+    model, X, y = fitted(estimator)
+    per_step = estimator in (RNNSequenceClassifier, RNNSequenceRegressor)
+    good = {
+        "readout": "every" if per_step else "last",
+        "output_activation": model.out_activation_,
+        "random_state": 1,
+    }
+    expected = model.predict(X).shape
+    model.network_ = RNN(D, 4, model.n_outputs_, **good)
+    assert model.predict(X).shape == expected
+    for change in (
+        {"readout": "last" if per_step else "every"},
+        {"output_activation": "tanh"},
+    ):
+        model.network_ = RNN(D, 4, model.n_outputs_, **good | change)
+        for call in (model.predict, model.transform, lambda X: model.score(X, y)):
+            with pytest.raises(ValueError, match="Fit again"):
+                call(X)
 
 
 def test_an_interrupt_leaves_the_old_model_or_the_new_one():

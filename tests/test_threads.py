@@ -222,6 +222,20 @@ def test_an_error_of_the_leader_lets_the_others_go():
     assert others == [1]
 
 
+def test_an_interrupt_while_the_others_are_called_lets_them_go(monkeypatch):
+    teams = []
+
+    class Pool:
+        def submit(self, take_part, function, team, *args):
+            teams.append(team)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads, "_helpers", lambda n: Pool())
+    with pytest.raises(KeyboardInterrupt):
+        in_team(2, lambda team, thread: None)
+    assert teams[0].closed
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_child_of_a_fork_has_a_team_of_its_own():

@@ -116,10 +116,9 @@ class Ragged:
 
     def __setstate__(self, state: list[Any]) -> None:
         """Check what a pickle or a copy brings as anything else."""
-        values, offsets = state
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "offsets", offsets)
-        self.__post_init__()
+        checked = Ragged(*state)
+        object.__setattr__(self, "values", checked.values)
+        object.__setattr__(self, "offsets", checked.offsets)
 
     @classmethod
     def from_sequences(cls, sequences: Iterable[ArrayLike]) -> Ragged:
@@ -383,8 +382,7 @@ class Sequences:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Check what a pickle or a copy brings as anything else."""
-        self.__dict__.update(state)
-        self.__post_init__()
+        self.__dict__.update(vars(Sequences(**state)))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -47,12 +47,12 @@ def in_team(
     them behind, and the child starts its own.
     """
     team = Team(n_threads)
-    if n_threads > 1:
-        pool = _helpers(n_threads - 1)
-        with suppress(RuntimeError):  # the interpreter is shutting down: no help is to be had
-            for thread in range(1, n_threads):
-                pool.submit(_take_part, function, team, thread, uses_blas)
     try:
+        if n_threads > 1:
+            pool = _helpers(n_threads - 1)
+            with suppress(RuntimeError):  # the interpreter is shutting down: no help is to be had
+                for thread in range(1, n_threads):
+                    pool.submit(_take_part, function, team, thread, uses_blas)
         return function(team, 0)
     finally:
         team.close()

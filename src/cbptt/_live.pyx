@@ -96,6 +96,12 @@ cdef bint take(Py_buffer* view, object array, int flags, Py_ssize_t columns, cha
     return False
 
 
+cdef int require_size(Py_buffer* view, Py_ssize_t size) except -1:
+    if view.len != size:
+        raise ValueError(f"cbptt's compiled code got {view.len} bytes; expected {size}.")
+    return 0
+
+
 cdef class Parameters:
     """The values of a network's parameters, and whether somebody else may change them.
 
@@ -222,6 +228,8 @@ cdef class Live:
             )
             PyObject_GetBuffer(out, &of_out, PyBUF_CONTIG)
             PyObject_GetBuffer(h_new, &of_h_new, PyBUF_CONTIG)
+            require_size(&of_out, n * net.K * net.itemsize)
+            require_size(&of_h_new, n * net.M * net.itemsize)
             if self.single:
                 step(<float*> of_out.buf, <float*> of_h_new.buf, <const float*> of_x.buf,
                      <const float*> of_h.buf, <const float*> self.packed, <float*> scratch, net,

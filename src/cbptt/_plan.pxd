@@ -38,6 +38,7 @@ cdef class Plan:
     cdef:
         Network net
         bint keeps_states, masked
+        bint ragged                      # whether some sequences may end before others do
         Py_ssize_t batch_size            # the most sequences of a batch,
         Py_ssize_t B, T, N               # and sequences, steps and rows of a part
         Py_ssize_t part_rows, chunk      # sequences of a part, rows of a chunk

@@ -182,7 +182,7 @@ cdef class Plan:
         for b in range(lengths.shape[0]):
             if not 1 <= lengths[b] <= T:
                 raise ValueError("lengths must be at least 1, and the longest comes first")
-        self.net, self.keeps_states, self.masked = net, keeps_states, masked
+        self.net, self.keeps_states, self.masked, self.ragged = net, keeps_states, masked, ragged
         self.batch_size, self.checkpoint = batch_size, checkpoint
         self.part_rows = PART_ROWS if net.small else PART_ROWS_LARGE
         for b in range(lengths.shape[0]):
@@ -274,7 +274,8 @@ cdef class Plan:
     ) noexcept nogil:
         """Sort a batch by length and cut it into parts; False where it does not fit the plan
 
-        A part may have at most the sequences, steps and rows that its memory was allocated for.
+        A part may have at most the sequences, steps and rows that its memory was allocated for, and
+        unequal lengths only where it was for those.
         """
         cdef Py_ssize_t T = longest(ids, B, starts, stops), parts, part, first, end, stride, i, N
         if B > self.batch_size or T > self.T:
@@ -284,7 +285,7 @@ cdef class Plan:
         batch_order[PARTS] = parts
         sort_by_length(batch_order + HEAD, indices + self.batch_sizes, indices + self.rows, ids,
                        starts, stops, B, T)
-        if parts > self.n_parts:
+        if parts > self.n_parts or (not self.ragged and indices[self.batch_sizes + T - 1] < B):
             return False
         for part in range(parts):
             if self.keeps_states:

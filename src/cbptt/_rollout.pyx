@@ -87,8 +87,10 @@ def forecast(
     require("known", (known.shape[0], known.shape[2]), (n, D - K * n_lags))
     if noisy:
         require("noise", (noise.shape[0], noise.shape[1], noise.shape[2]), (n, H, K))
-    if n == 0 or not 0 <= first <= end <= H:
-        raise ValueError(f"cbptt's compiled code got steps {first} to {end} of {n} series of {H}.")
+    if n == 0 or past < 0 or not 0 <= first <= end <= H:
+        raise ValueError(
+            f"cbptt's compiled code got steps {first} to {end} of {n} series of {H}, behind {past}."
+        )
     for j in range(n_lags):
         if not 1 <= lags[j] <= past:
             raise ValueError(f"cbptt's compiled code got a lag of {lags[j]}; expected 1 to {past}.")

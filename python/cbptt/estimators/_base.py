@@ -610,6 +610,15 @@ class BaseRNN(
                 f"{name} has n_outputs_={self.n_outputs_}, which does not fit its network_ of "
                 f"{network.n_outputs} outputs; expected both as fit left them. Fit again."
             )
+        reads_every = self._readout == "every"
+        if (network.readout == "every") != reads_every or (
+            network.output_activation != self.out_activation_
+        ):
+            raise ValueError(
+                f"{name} has network_ with readout={network.readout!r} and output_activation="
+                f"{network.output_activation!r}; expected {'' if reads_every else 'not '}'every' "
+                f"and {self.out_activation_!r}, as fit left them. Fit again."
+            )
 
     def _read(self, X: Any) -> Sequences:
         """Check X against what was fitted on."""

@@ -192,7 +192,8 @@ def test_unequal_sequences_with_channels_first_are_named():
 def test_a_multiindex_is_refused_with_the_call_that_reads_it():
     index = pd.MultiIndex.from_product([["a", "b"], range(3)], names=["id", "day"])
     frame = pd.DataFrame({"x": np.arange(6.0), "z": 1.0}, index=index)
-    for call in (lambda X: small().fit(X, Y), small().fit(sequences(2), Y).predict):
+    fits = (lambda X: small().fit(X, Y), small().fit(sequences(2), Y).predict)
+    for call in (*fits, Ragged.from_padded):
         with pytest.raises(ValueError, match=r"MultiIndex of rows.*from_long\(X\.reset_index\(\)"):
             call(frame)
         with pytest.raises(ValueError, match=r"MultiIndex of columns.*to_numpy\(\)\.reshape"):

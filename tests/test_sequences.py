@@ -6,6 +6,8 @@ import pickle
 from collections import namedtuple
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -258,6 +260,13 @@ def test_from_sequences_reads_any_iterable_into_a_buffer_of_its_own():
     assert not np.shares_memory(alone.values, source[0])
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_sequences_that_lie_by_columns_are_joined_by_rows(dtype):
+    expected = [x.astype(dtype) for x in three()]
+    for odd in (np.asfortranarray, pd.DataFrame, pl.DataFrame):
+        assert_same_sequences(Ragged.from_sequences(map(odd, expected)), expected)
+
+
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.sampled_from([(), (1,), (2,)]))
 def test_padding_and_cutting_the_padding_off_is_an_identity(lengths, tail):
     values = np.arange(sum(lengths) * int(np.prod(tail)), dtype=np.float32)
@@ -318,7 +327,8 @@ def test_padding_may_stand_before_the_steps(tail, dtype):
 def test_a_mask_names_the_valid_steps_wherever_they_stand():
     X = np.array([[0, 1, 2], [3, 0, 4], [5, 6, 7]])
     expected = [[1, 2], [3, 4], [5, 6, 7]]
-    for mask in (X != 0, (X != 0).astype(np.uint8), (X != 0).astype(float)):
+    nullable = pd.DataFrame(X != 0, dtype="boolean")
+    for mask in (X != 0, (X != 0).astype(np.uint8), (X != 0).astype(float), nullable):
         assert [x.tolist() for x in Ragged.from_padded(X, mask=mask)] == expected
     steps = Ragged.from_padded(np.stack([X, -X], axis=2), mask=X != 0)
     assert_array_equal(steps[1], [[3, -3], [4, -4]])
@@ -391,6 +401,7 @@ def test_from_flat_shares_a_contiguous_array():
         (lambda: Ragged.from_padded([[1, 2]], mask=[[1, 2]]), ValueError, "booleans, or 0 and 1"),
         (lambda: Ragged.from_padded([[1], [2]], mask=[[1], [0]]), ValueError, r"X\[1\] with 0 val"),
         (lambda: Ragged.from_padded([[1]], mask=["a"]), ValueError, "expected booleans"),
+        (lambda: Ragged.from_padded([[1]], mask=[[1], []]), ValueError, "got mask that is no arr"),
         (lambda: Ragged.from_sequences([[1]]).to_padded(side=0), ValueError, "side=0; expected"),
         (lambda: Ragged.from_padded(np.ones(3)), ValueError, r"shape \(3,\)"),
         (lambda: from_channels_first(np.ones((2, 3))), ValueError, "n_features, n_timesteps"),
@@ -854,6 +865,7 @@ def test_targets_in_an_array_are_not_copied(X, tail):
         ([[1, 2], [0.5], [1, 2, 3]], "f8"),
         ([np.array([1, 2], "i1"), np.array([1], "i1"), np.array([1, 2, 3], "i1")], "i1"),
         ([np.array([1, 2], ">i4"), np.array([1], ">i4"), np.array([1, 2, 3], ">i4")], "=i4"),
+        ([np.array([1, 2], "u8"), np.array([-1], "i1"), np.array([1, 2, 3], "i8")], "i8"),
     ],
 )
 def test_labels_keep_the_dtype_numpy_finds(Y, dtype):

@@ -183,6 +183,7 @@ class Ragged:
         array([1, 3])
         """
         reader = _Reader("Ragged.from_padded")
+        reader.check_axes(X)
         padded = reader.array(X, (2, 3))
         if side not in ("right", "left"):
             raise ValueError(f"{reader.caller} got side={spell(side)}; expected 'right' or 'left'.")
@@ -736,6 +737,15 @@ def _is_missing(array: Array) -> NDArray[np.bool_]:
     return np.asarray(is_missing(array), dtype=np.bool_)
 
 
+def _integer_dtype(items: list[Array]) -> DTypeLike | None:
+    """Return int64 for signed integers beside uint64, of which NumPy would make floats."""
+    kinds = {item.dtype.kind for item in items}
+    if not {"i", "u"} <= kinds <= {"b", "i", "u"} or np.result_type(*items).kind != "f":
+        return None
+    is_held = all(item.max(initial=0) <= np.iinfo(np.int64).max for item in items)
+    return np.int64 if is_held else None
+
+
 def _is_nullable_float32(item: Any) -> bool:
     """Whether pandas stores it as float32 with NA, of which NumPy makes objects."""
     dtypes = item.dtypes if hasattr(item, "columns") else [getattr(item, "dtype", None)]
@@ -891,7 +901,7 @@ class _Reader:
 
     def container(self, X: Any) -> Array | list[Any]:
         """X as a list of sequences or as one array."""
-        self._check_axes(X, None)
+        self.check_axes(X)
         if not isinstance(X, (list, tuple)):
             if not any(hasattr(X, a) for a in ("__array__", "iloc", "tocsr")):
                 advice = self.whole
@@ -962,14 +972,18 @@ class _Reader:
 
     def mask(self, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """(n, T) True for valid steps, of which every sequence has one."""
-        checked = np.asarray(mask)
+        rule = f"expected booleans, or 0 and 1, of shape {shape}"
+        reader = _Reader(self.caller, "mask", each=rule, whole=rule)
+        checked = reader._plain(mask, None)
+        if checked.dtype.kind == "O":
+            checked = reader._unboxed(checked, None)
         binary = checked.dtype.kind == "b" or (
             checked.dtype.kind in "iuf" and np.isin(checked, (0, 1)).all()
         )
         if checked.shape != shape or not binary:
             raise ValueError(
                 f"{self.caller} got a mask of shape {checked.shape} and dtype {checked.dtype}; "
-                f"expected booleans, or 0 and 1, of shape {shape}."
+                f"{rule}."
             )
         valid = checked.astype(np.bool_)
         if (empty := np.flatnonzero(~valid.any(axis=1))).size:
@@ -1009,7 +1023,7 @@ class _Reader:
         got += "infinite" if np.isinf(value) else f"{value} is too large for {dtype}"
         raise self.error(ValueError, got, i, finite_rule(value, dtype))
 
-    def _check_axes(self, item: Any, i: int | None) -> None:
+    def check_axes(self, item: Any, i: int | None = None) -> None:
         """Refuse axes whose labels contradict (sequence, time, variable)."""
         if i is None and _n_levels(item, "index") > 1:
             advice = (
@@ -1039,7 +1053,7 @@ class _Reader:
         for i, item in enumerate(items):
             if type(item) is np.ndarray:
                 continue
-            self._check_axes(item, i)
+            self.check_axes(item, i)
             labels = column_labels(item)
             if labels is None:
                 continue
@@ -1065,7 +1079,8 @@ class _Reader:
             raise self.error(ValueError, "with text and numbers", advice=self._every_value)
         if len({item.ndim for item in items}) == 2:
             items = [item.reshape(len(item), -1) for item in items]
-        return np.concatenate(items)
+        joined = np.concatenate(items, dtype=_integer_dtype(items))
+        return np.ascontiguousarray(joined)  # columns of data frames are joined by columns
 
     def _plain(self, item: Any, i: int | None) -> Array:
         """`item` as NumPy sees it, unless that would lose a mask or fail."""

@@ -613,6 +613,7 @@ def test_outputs_that_are_not_finite_are_an_error_for_classes_and_a_warning_for_
                 model.score(X, y)
             calls = [model.predict]
         calls += [lambda X, m=model: m.step(np.ascontiguousarray(X[:, 0]), m.start(12))]
+        calls += [lambda X, m=model: m.step_many(X, m.start(12))]
         for call in calls:
             with pytest.warns(RuntimeWarning, match="computed NaN or infinity"):
                 call(X)

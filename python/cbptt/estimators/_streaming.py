@@ -106,12 +106,18 @@ class Streaming(Snapshot):
         y : what `step` tells, of each step: (n, T, K) or (n, T) ndarray for an array X, for ragged
             X a 1-D object array of (T_i, K) or (T_i,) ndarrays
         state : (n, M) ndarray
+
+        Warns
+        -----
+        RuntimeWarning
+            Where an output is not finite, as of a network with relu that leaves the range.
         """
         model = self._snapshot()
         network = model._network_of_steps()
         sequences: Sequences = model._read(X)  # type: ignore[attr-defined]
         states = model._check_state(state, len(sequences), network)
         output, final = network.continued(sequences, states)
+        model._check_outputs(output, sequences, "every", finite=False)  # type: ignore[attr-defined]
         mirrored = sequences.shape_like(model._tell(output))
         return np.asarray(mirrored) if sequences.form == "ragged" else mirrored, final
 

@@ -776,6 +776,13 @@ def test_parameters_that_change_after_fit_do_not_change_forecasts() -> None:
     assert_array_equal(model.predict(5, context=wave(20)), told)
 
 
+def test_columns_of_arrow_are_compared_by_name() -> None:
+    table = pytest.importorskip("pyarrow").table
+    y = table({"load": wave(), "price": wave(seed=1)})
+    with pytest.raises(ValueError, match=r"y\[1\] with columns \['price', 'load'\], but y\[0\]"):
+        quick().fit([y, y.select(["price", "load"])])
+
+
 def test_columns_of_data_frames_must_be_those_of_fit() -> None:
     frame = pd.DataFrame(wave(d=2), columns=["load", "price"])
     known = pl.DataFrame(calendar(60), schema=["day", "year"], orient="row")

@@ -181,6 +181,22 @@ def test_an_index_that_was_not_given_says_nothing() -> None:
         assert fitted.score(future, future) < 0
 
 
+def test_exogenous_variables_whose_times_go_back_are_refused_where_y_has_none() -> None:
+    back = slice(T - 1, None, -1)
+    model = forecaster().fit(values[:T], known[:T])
+    for index in (dates("D"), INDICES["polars"]):
+        X = cut(index, back)
+        for name, call in [
+            ("X", lambda X=X: forecaster().fit(values[:T], X)),
+            ("X", lambda X=X: model.score(values[:T], X)),
+            ("X", lambda X=X: backtest(forecaster(), values[:T], horizon=2, X=X)),
+            ("X_future", lambda X=X: model.predict(T, X)),
+            ("X_context", lambda X=X: model.predict(1, [0.0], context=values[:T], X_context=X)),
+        ]:
+            with pytest.raises(ValueError, match=f"got {name} with a time index that does not ri"):
+                call()
+
+
 @pytest.mark.filterwarnings("ignore:.*labels whose order is not known")
 @pytest.mark.parametrize(
     ("y_index", "X_index", "message"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import MAX_COUNT, Ragged, date_columns, read_array, spell
+from cbptt.sequences import MAX_COUNT, Ragged, column_labels, date_columns, read_array, spell
 from cbptt.times import WITHOUT_TIMES, Times, check_one_level, read_index, read_times
 
 __all__ = [
@@ -208,10 +208,7 @@ def _split_times(item: Any) -> tuple[Any, Times | None]:
 
 def _columns(item: Any) -> tuple[str, ...] | None:
     """The names of a data frame's columns; None of anything else, or where one is no text."""
-    columns = getattr(item, "columns", None)
-    if columns is None or callable(columns):
-        return None
-    names = tuple(columns)
+    names = column_labels(item)
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
@@ -291,8 +288,12 @@ def check_order(series: SeriesSet, name: str, *, caller: str) -> None:
     ValueError
     """
     for i, times in enumerate(series.times):
-        if times is not None and (fall := times.find_fall()):
-            raise ValueError(f"{caller} got {series.name(name, i)} with {fall}")
+        _check_rise(times, series.name(name, i), caller=caller)
+
+
+def _check_rise(times: Times | None, name: str, *, caller: str) -> None:
+    if times is not None and (fall := times.find_fall()):
+        raise ValueError(f"{caller} got {name} with {fall}")
 
 
 def check_same_times(
@@ -300,12 +301,15 @@ def check_same_times(
 ) -> None:
     """Refuse rows whose times are not those of the steps that they belong to.
 
+    Where the steps have no times to compare with, those of the rows must rise.
+
     Raises
     ------
     ValueError
     """
     for i, (times, known) in enumerate(zip(given.times, series.times, strict=True)):
         if times is None or known is None or not times.says_of(known):
+            _check_rise(times, given.name(name, i), caller=caller)
             continue
         who = f"{caller} got {given.name(name, i)}"
         _check_kind(times, known, who, series.name(of, i))

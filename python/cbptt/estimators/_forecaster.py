@@ -769,6 +769,7 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         past = "the fitted y" if context is None else "context"
         if broken := find_break(future, times, "X_future", past, caller=self._name):
             raise ValueError(broken)
+        check_order(future, "X_future", caller=self._name)
         return horizon, origins, self._scaled(future.values, len(origins), horizon)
 
     def _read_context(self, context: Any, X_context: Any) -> tuple[Origins, Sequence[Times | None]]:

@@ -367,6 +367,7 @@ def test_ids_that_differ_in_type_alone_are_refused():
     "index",
     [
         pd.Index([7, 7], name="id"),
+        pd.RangeIndex(2, name="id"),
         pd.Index(["a", "a"]),
         pd.MultiIndex.from_tuples([(7, 1), (7, 2)], names=["id", "t"]),
         pd.MultiIndex.from_tuples([(7, 1), (7, 2)]),

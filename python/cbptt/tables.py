@@ -398,9 +398,11 @@ class _Table:
             raise ValueError(f"{_FROM} got no {part}; {rule}.")
         for name in names:
             if name not in self.dtypes:
-                index = type(getattr(self.frame.to_native(), "index", None)).__name__
+                index = getattr(self.frame.to_native(), "index", None)
+                kind, levels = type(index).__name__, getattr(index, "names", ())
                 hint = " Its index is not read: frame.reset_index() makes columns of it."
-                hint = hint if index.endswith("Index") and index != "RangeIndex" else ""
+                is_likely = kind.endswith("Index") and kind != "RangeIndex"
+                hint = hint if is_likely or name in levels else ""
                 raise ValueError(
                     f"{_FROM} got {part} {name!r}, which is no column of frame; its columns are "
                     f"{', '.join(map(repr, self.dtypes))}.{hint}"

@@ -521,6 +521,14 @@ def test_a_weight_of_a_class_that_is_no_weight_is_refused(weight: Any) -> None:
     assert_refused(lambda: model.fit(sequences(), LABELS), ValueError, *patterns)
 
 
+@pytest.mark.parametrize(("dtype", "weight"), [("float32", 1e39), ("float64", 1e300)])
+def test_weights_of_classes_that_leave_the_range_are_refused(dtype: str, weight: float) -> None:
+    model = RNNClassifier(3, class_weight={0: weight}, dtype=dtype)
+    each = 1.0 if dtype == "float32" else 1e9
+    call = partial(model.fit, sequences(), LABELS, np.full(3, each))
+    assert_refused(call, ValueError, "^RNNClassifier got class_weight={0: ")
+
+
 def test_a_score_of_other_rows_than_fitted_names_how_many_are_expected() -> None:
     rows = [[0, 1], [1, 0], [1, 1]]
     with pytest.warns(ConvergenceWarning):

@@ -25,7 +25,7 @@ from cbptt.estimators._targets import (
     steps_like,
 )
 from cbptt.results import Shard
-from cbptt.sequences import Sequences, read_array, spell
+from cbptt.sequences import Sequences, finite_rule, read_array, spell
 
 _CONSTRAINTS = CONSTRAINTS | {"class_weight": [dict, StrOptions({"balanced"}), None]}
 
@@ -221,13 +221,19 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             there = counts > 0
             shares = counts.sum() / (there.sum() * np.where(there, counts, 1))
             return np.where(there, shares, 0)
-        each = compute_class_weight(self.class_weight, classes=classes, y=classes)
-        if not (np.isfinite(each) & (each >= 0)).all():
+        each = np.asarray(
+            compute_class_weight(self.class_weight, classes=classes, y=classes), np.float64
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = each[encoded] * weights
+        largest = np.finfo(weights.dtype).max
+        if not ((each >= 0) & np.isfinite(each)).all() or not (products <= largest).all():
+            rule = "weights must be finite and not negative"
             raise ValueError(
-                f"{type(self).__name__} got class_weight={self.class_weight!r}; weights must be "
-                f"finite and not negative."
+                f"{type(self).__name__} got class_weight={self.class_weight!r}; "
+                f"{finite_rule(products, weights.dtype, rule)}."
             )
-        return np.asarray(each, np.float64)
+        return each
 
     def _check_learned(self) -> None:
         super()._check_learned()

@@ -134,7 +134,7 @@ class Fitting:
         if self._rate() == 0:
             message = (
                 f"The learning rate is 0 after {self.n_before} epochs of learning_rate="
-                f"{self.schedule.kind!r}, so partial_fit changes nothing. Set a larger max_iter, "
+                f"{self.schedule.kind!r}, so partial_fit learns nothing. Set a larger max_iter, "
                 f"or another learning_rate."
             )
             self.complaints.append((UserWarning, message))

@@ -95,6 +95,30 @@ def test_times_that_go_together_change_no_number(index: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("library", ["pandas", "nullable", "arrow"])
+def test_a_column_of_times_is_read_as_an_index_is(library: str, zone: str | None) -> None:
+    index = dates("h", zone, "2024-03-30")
+    if library != "pandas":
+        pa = pytest.importorskip("pyarrow")
+
+    def table(rows: Any, column: np.ndarray) -> Any:
+        frame = pd.DataFrame({"t": index, "x": column}).iloc[rows]
+        if library == "arrow":
+            return pa.table({"t": pa.array(frame["t"]), "x": frame["x"].to_numpy()})
+        return frame.convert_dtypes(dtype_backend="pyarrow") if library == "nullable" else frame
+
+    past, back = slice(T), slice(T - 1, None, -1)
+    fitted = forecaster().fit(table(past, values), table(past, known))
+    plain = forecaster().fit(values[:T, None], known[:T, None])
+    expected = plain.predict(2, known[T : T + 2, None])
+    np.testing.assert_array_equal(fitted.predict(2, table(slice(T, T + 2), known)), expected)
+    with pytest.raises(ValueError, match=r"X with the time .* at step 0, where y has 2024-03-30"):
+        forecaster().fit(table(past, values), table(back, known))
+    with pytest.raises(ValueError, match=r"got X_future with the times .* the fitted y ends at"):
+        fitted.predict(2, table(slice(T + 1, T + 3), known))
+
+
 @indices
 def test_exogenous_variables_of_other_times_are_refused(index: Any) -> None:
     y = y_of(index)
@@ -303,8 +327,11 @@ def test_windows_are_cut_from_rows_in_the_order_of_time() -> None:
         datetime.timedelta(1),
     ],
 )
-def test_columns_of_times_are_no_numbers(time: Any, dates_of: Any) -> None:
-    frame = pl.DataFrame(dates_of({"t": [time, time], "x": [1.0, 2]}))
+@pytest.mark.parametrize("library", ["polars", "arrow"])
+def test_columns_of_times_are_no_numbers(library: str, time: Any, dates_of: Any) -> None:
+    columns = dates_of({"t": [time, time], "x": [1.0, 2]})
+    arrow = pytest.importorskip("pyarrow").table if library == "arrow" else None
+    frame = arrow(columns) if arrow else pl.DataFrame(columns)
     for read in (
         lambda X: check_sequences([X], caller="test"),
         lambda X: check_sequences(X, caller="test"),

@@ -45,6 +45,8 @@ MAX_COUNT = 2**31 - 1
 
 _NUMBERS = "biuf"  # dtype.kind of features: bool, integer, floating
 _LABELS = "biufU"  # dtype.kind of what may stand beside the steps: numbers or text
+# How the names of dtypes of times begin, in NumPy, pandas and Arrow.
+_TEMPORAL = ("datetime64", "timedelta64", "period[", "timestamp", "date", "time", "duration")
 _EACH = "every sequence must be (n_timesteps, n_features)"
 _IN_ORDER = "the rows are steps in the order of time, as sort_index() makes them"
 _WHOLE = (
@@ -720,15 +722,28 @@ def _find_odd(array: Array) -> tuple[tuple[int, ...], Any] | None:
     return next(odd, None)
 
 
-def date_columns(item: Any) -> list[str]:
-    """Return the columns of times of a data frame that has a schema, as those of polars.
+def date_columns(item: Any) -> list[Any]:
+    """Return the columns of times of a data frame of pandas, polars or Arrow.
 
-    NumPy makes numbers of them: days or microseconds since 1970, beside the other columns.
+    NumPy makes objects or numbers of them: days or microseconds since 1970.
     """
-    schema: Any = getattr(item, "schema", None)
-    if not hasattr(schema, "items"):
+    schema: Any = getattr(item, "schema", None)  # of polars and Arrow
+    if schema is None:
+        schema = getattr(item, "dtypes", None)  # of pandas
+    if hasattr(schema, "types"):
+        columns = zip(schema.names, schema.types, strict=True)
+    elif hasattr(schema, "items"):
+        columns = schema.items()
+    else:
         return []
-    return [name for name, dtype in schema.items() if getattr(dtype, "is_temporal", bool)()]
+    return [name for name, dtype in columns if _is_temporal(dtype)]
+
+
+def _is_temporal(dtype: Any) -> bool:
+    """Whether a dtype of any library is that of dates, durations, times of day or periods."""
+    if hasattr(dtype, "is_temporal"):
+        return bool(dtype.is_temporal())
+    return str(dtype).startswith(_TEMPORAL)
 
 
 def _is_missing(array: Array) -> NDArray[np.bool_]:

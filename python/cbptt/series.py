@@ -193,10 +193,14 @@ def _split_times(item: Any) -> tuple[Any, Times | None]:
     """Take the times off a series: those of its index, or of its only column of dates."""
     if hasattr(item, "to_native"):  # of narwhals, which shows no index
         item = item.to_native()
-    dates = date_columns(item)
-    if len(dates) != 1:
-        return item, read_index(item)
+    dates, times = date_columns(item), read_index(item)
+    if len(dates) != 1 or (times is not None and times.values.dtype.kind == "M"):
+        return item, times
+    if hasattr(item, "set_index"):  # of pandas
+        return item.drop(columns=dates), read_index(item.set_index(dates[0]))
     column = item[dates[0]]
+    if hasattr(column, "to_pylist"):  # of Arrow
+        return item.drop_columns(dates), read_times(column.to_pylist())
     if getattr(column.dtype, "time_zone", None) is None:
         array = column.to_numpy()
         times = read_times(column.to_list() if array.dtype == object else array)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Ragged, read_array, read_ragged, spell
+from cbptt.sequences import Ragged, column_labels, read_array, read_ragged, spell
 from cbptt.times import check_one_level, read_index
 
 __all__ = ["make_windows"]
@@ -151,6 +151,8 @@ def _is_single(series: Any) -> bool:
     """Whether it is one table of numbers, rather than several series in some form."""
     if isinstance(series, (list, tuple, Ragged)):
         return False
+    if column_labels(series) is not None:
+        return True
     array = np.asarray(series)
     if array.ndim == 1 and array.dtype == object and array.size:
         return np.ndim(array[0]) == 0

@@ -258,6 +258,18 @@ def test_times_of_arrow_in_pandas_come_back_too(dtype):
     assert_comes_back(pd.DataFrame({"id": ["a"] * 3, "t": times.array, "x": [0.0, 1, 2]}))
 
 
+@pytest.mark.parametrize("text", ["string", "large_string"])
+def test_ids_of_arrow_come_back_so_that_tables_can_be_joined(text):
+    pa = pytest.importorskip("pyarrow")
+    ids = pa.array(["b", "a", "b"], getattr(pa, text)())
+    frame = pa.table({"id": ids, "t": [2, 1, 1], "x": [0.5, 1, 2]})
+    data = from_long(frame, id="id", time="t", features="x")
+    x = [steps[:, 0] for steps in data.X]
+    back = pa.table(to_long({"t": data.times, "same": x}, ids=data.ids))
+    joined = frame.join(back, ["id", "t"])
+    assert joined["same"].to_pylist() == joined["x"].to_pylist()
+
+
 def assert_comes_back(frame):
     """Assert that what to_long lays out can be joined with the frame, by time and by id."""
     for options in ({"id": "id", "time": "t"}, {"id": ["id", "t"]}):

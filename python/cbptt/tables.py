@@ -329,6 +329,8 @@ def _take_native(series: Any, rows: Array) -> Any:
 def _fits_numpy(series: Any, array: Array) -> bool:
     """Whether a column made of its array can be joined with the series itself."""
     dtype = type(series.dtype).__name__
+    if str(getattr(series.to_native(), "type", None)) == "large_string":
+        return False  # Arrow makes string of text from NumPy, and does not join the two
     if array.dtype.kind == "O":
         return dtype in ("Object", "String")
     if array.dtype.kind in "mM" and series.implementation.is_pandas_like():

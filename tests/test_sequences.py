@@ -935,10 +935,3 @@ def test_sequences_cannot_be_reassigned():
     assert isinstance(sequences, Sequences)
     with pytest.raises(AttributeError):
         sequences.form = "3d"
-
-
-def test_sequences_that_lie_in_fortran_order_are_joined_into_one_buffer():
-    turned = [np.arange(10.0).reshape(2, 5).T, np.arange(6.0).reshape(2, 3).T]
-    ragged = Ragged.from_sequences(turned)
-    assert [x.tolist() for x in ragged] == [x.tolist() for x in turned]
-    assert ragged.values.flags.c_contiguous

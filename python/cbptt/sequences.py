@@ -1094,8 +1094,7 @@ class _Reader:
             raise self.error(ValueError, "with text and numbers", advice=self._every_value)
         if len({item.ndim for item in items}) == 2:
             items = [item.reshape(len(item), -1) for item in items]
-        joined = np.concatenate(items, dtype=_integer_dtype(items))
-        return np.ascontiguousarray(joined)  # columns of data frames are joined by columns
+        return np.concatenate(items, dtype=_integer_dtype(items))
 
     def _plain(self, item: Any, i: int | None) -> Array:
         """`item` as NumPy sees it, unless that would lose a mask or fail."""

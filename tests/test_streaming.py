@@ -200,6 +200,13 @@ def test_a_sequence_that_is_reset_begins_anew(estimator):
         assert_allclose(outputs[i], (fresh if i in (1, 4) else gone_on)[i], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [[5], [-6], [0.5], "a", [True, False]])
+def test_rows_to_reset_that_are_not_there_are_named(rows):
+    model = RNNClassifier(2, max_iter=1, random_state=0).fit(np.zeros((4, 3, 1)), [0, 1, 0, 1])
+    with pytest.raises(IndexError, match=r"RNNClassifier\.reset got rows=.* for 5 sequences; exp"):
+        model.reset(model.start(5), rows)
+
+
 @every_estimator
 def test_steps_follow_a_refit(estimator):
     model, X = fitted(estimator), make_data(5)

@@ -132,10 +132,21 @@ class Streaming(Snapshot):
         Returns
         -------
         state : (n, M) ndarray, a copy
+
+        Raises
+        ------
+        ValueError, TypeError, IndexError
+            Where state does not fit the network, or rows are no index of it.
         """
         network = self._snapshot()._network_of_steps()
         states = self._check_state(state, None, network).copy()
-        states[rows] = network.start(1)
+        try:
+            states[rows] = network.start(1)
+        except IndexError as cause:
+            raise IndexError(
+                f"{type(self).__name__}.reset got rows={spell(rows)} for {len(states)} sequences; "
+                f"expected ints from 0 to {len(states) - 1}, a mask or a slice ({cause})."
+            ) from cause
         return states
 
     # ---- the parts ----------------------------------------------------------------------------

@@ -119,6 +119,16 @@ def test_a_column_of_times_is_read_as_an_index_is(library: str, zone: str | None
         fitted.predict(2, table(slice(T + 1, T + 3), known))
 
 
+@pytest.mark.parametrize("library", ["polars", "arrow"])
+@pytest.mark.parametrize("time", [datetime.datetime(2024, 1, 1), datetime.time(1)], ids=str)
+def test_a_time_that_is_missing_in_a_column_of_times_is_named(library: str, time: Any) -> None:
+    columns = {"t": [time] * 5 + [None] + [time] * 14, "x": values[:T]}
+    arrow = pytest.importorskip("pyarrow").table if library == "arrow" else None
+    columns["t"][:5] = [time.replace(minute=i) for i in range(5)]
+    with pytest.raises(ValueError, match=r"^RNNForecaster got y .* not rise: (NaT|None) at step 5"):
+        forecaster().fit(arrow(columns) if arrow else pl.DataFrame(columns))
+
+
 @indices
 def test_exogenous_variables_of_other_times_are_refused(index: Any) -> None:
     y = y_of(index)

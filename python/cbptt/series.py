@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.sequences import MAX_COUNT, Ragged, column_labels, date_columns, read_array, spell
-from cbptt.times import WITHOUT_TIMES, Times, check_one_level, read_index, read_times
+from cbptt.times import (
+    WITHOUT_TIMES,
+    Times,
+    check_one_level,
+    read_index,
+    read_labels,
+    read_times,
+)
 
 __all__ = [
     "Scale",
@@ -198,16 +205,20 @@ def _split_times(item: Any) -> tuple[Any, Times | None]:
         return item, times
     if hasattr(item, "set_index"):  # of pandas
         return item.drop(columns=dates), read_index(item.set_index(dates[0]))
-    column = item[dates[0]]
+    return item.drop(dates), _column_times(item[dates[0]])
+
+
+def _column_times(column: Any) -> Times:
+    """Read a column of times of polars or Arrow."""
+    array = column.to_numpy()
     if hasattr(column, "to_pylist"):  # of Arrow
-        return item.drop_columns(dates), read_times(column.to_pylist())
+        if getattr(column.type, "tz", None) is None or column.null_count:
+            return read_labels(column.to_pylist() if array.dtype == object else array)
+        return Times(array, read_times(column.to_pylist()).clock)
     if getattr(column.dtype, "time_zone", None) is None:
-        array = column.to_numpy()
-        times = read_times(column.to_list() if array.dtype == object else array)
-    else:
-        clock = column.dt.replace_time_zone(None).to_numpy()
-        times = Times(column.dt.convert_time_zone("UTC").to_numpy(), clock)
-    return item.drop(dates[0]), times
+        return read_labels(column.to_list() if array.dtype == object else array)
+    clock = column.dt.replace_time_zone(None).to_numpy()
+    return Times(column.dt.convert_time_zone("UTC").to_numpy(), clock)
 
 
 def _columns(item: Any) -> tuple[str, ...] | None:

@@ -19,7 +19,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WITHOUT_TIMES", "Times", "check_one_level", "read_index", "read_times"]
+__all__ = [
+    "WITHOUT_TIMES",
+    "Times",
+    "check_one_level",
+    "read_index",
+    "read_labels",
+    "read_times",
+]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -202,7 +209,11 @@ def read_index(item: Any) -> Times | None:
         return Times(index.tz_convert(None).to_numpy(), index.tz_localize(None).to_numpy())
     if hasattr(index, "to_timestamp"):
         index = index.to_timestamp()
-    labels = index.to_numpy()
+    return read_labels(index.to_numpy())
+
+
+def read_labels(labels: Array | list[Any]) -> Times:
+    """Read times as `read_times` does; labels that are none, or are missing, stay objects."""
     try:
         return read_times(labels)
     except (TypeError, ValueError):

@@ -301,8 +301,11 @@ def test_frames_of_a_list_hold_steps_in_the_order_of_time() -> None:
     model = RNNSequenceRegressor(2, max_iter=1, random_state=0)
     model.fit(frames, targets).score(frames, targets)
     model.fit(frames, [target.reset_index(drop=True) for target in targets])
+    back = [frames[0], frames[1][::-1]]
     with pytest.raises(ValueError, match=r"^RNNSequenceRegressor got X\[1\] with a time index"):
-        model.fit([frames[0], frames[1][::-1]], targets)
+        model.fit(back, targets)
+    with pytest.raises(ValueError, match=r"from_sequences got sequences\[1\] with a time index"):
+        Ragged.from_sequences(back)
     for wrong in (y_of(dates("h", "UTC"), slice(1, 7))["x"], targets[1].tz_localize(None)):
         with pytest.raises(ValueError, match=r"got y\[1\] with the time .* where X\[1\] has"):
             model.fit(frames, [targets[0], wrong])

@@ -134,9 +134,12 @@ class Ragged:
         Raises
         ------
         TypeError, ValueError
-            If there is no sequence, or one has no steps or another number of features.
+            If there is no sequence, or one has no steps or another number of features, or the dates
+            in the index of a data frame go back.
         """
-        values, offsets, _ = _Reader("Ragged.from_sequences", "sequences").read(list(sequences))
+        reader, given = _Reader("Ragged.from_sequences", "sequences"), list(sequences)
+        values, offsets, _ = reader.read(given)
+        reader.times(given)
         return cls(np.ascontiguousarray(values), offsets)
 
     @classmethod

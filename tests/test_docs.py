@@ -53,7 +53,7 @@ class NearlyTheSame(doctest.OutputChecker):
     """What training comes to may differ a little from one processor, or one BLAS, to another.
 
     Its figures stand in lines that begin with "accuracy": an accuracy may be 0.04 off, a share that
-    is clipped 0.15, and a number of epochs a quarter.
+    is clipped 0.15, and a number of epochs, of a loss that hardly falls any more, two fifths.
     """
 
     LINE = re.compile(r"accuracy (\S+)  epochs (\S+)  clipped (\S+)")
@@ -68,7 +68,7 @@ class NearlyTheSame(doctest.OutputChecker):
             and super().check_output(*rest, optionflags)
             and all(
                 abs(float(a[0]) - float(b[0])) < 0.045
-                and abs(float(a[1]) - float(b[1])) <= 0.25 * float(a[1])
+                and abs(float(a[1]) - float(b[1])) <= 0.4 * float(a[1])
                 and abs(float(a[2]) - float(b[2])) < 0.155
                 for a, b in zip(wanted, found, strict=True)
             )

@@ -171,7 +171,7 @@ def wrong_citations(equation: str, compiled: str, in_numpy: str) -> list[str]:
 
 
 def equations() -> list[list[str]]:
-    """The rows of the README's table "Where each equation stands", without its head."""
+    """The rows of the README's table "Where each equation is implemented", without its head."""
     table = README.read_text(encoding="utf-8").partition("<!-- where -->")[2]
     lines = table.partition("<!-- /where -->")[0].strip().split("\n")
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]

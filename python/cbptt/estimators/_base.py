@@ -43,7 +43,7 @@ from cbptt.sequences import MAX_COUNT, Ragged, Sequences, check_sequences, spell
 from cbptt.training import Trainer
 from cbptt.truncation import Truncation, check_truncation
 
-# Sequences whose gradient L-BFGS asks for at a time.
+# Sequences whose gradient L-BFGS computes at a time.
 FULL_BATCH = 256
 STATES = ("last", "mean", "max", "all")
 # What is learned of X, and a later X must agree with.
@@ -140,15 +140,15 @@ class BaseRNN(
         Parameters
         ----------
         X : list, tuple or 1-D object array of (T_i, D) arrays; (n, T, D); (n, T); or Ragged
-            The sequences. A 2-D array, a data frame, or plain nested lists of equally many numbers
-            are n sequences of one variable and equal length.
-        y : targets, one per sequence or one per step, as the class says
+            The sequences. A 2-D array, a data frame, or plain nested lists of equal length are n
+            sequences of one variable and equal length.
+        y : targets, one per sequence or one per step, depending on the class
         sample_weight : (n,) one per sequence or, for targets per step, one per step, default 1
-            Weight 0 is as if the target were not there, weight 2 as if it came twice.
+            Weight 0 has the same effect as no target, weight 2 as the target twice.
         validation_data : (X, y) or (X, y, sample_weight), default=None
             Held-out sequences: their loss and score after each epoch, without penalty and class
-            weights, are in validation_loss_curve_ and validation_scores_. The scores decide where
-            early_stopping is True.
+            weights, are in validation_loss_curve_ and validation_scores_. With early_stopping=True
+            the scores decide when training stops.
 
         Returns
         -------
@@ -457,7 +457,7 @@ class BaseRNN(
         granted = os.environ.get("OMP_NUM_THREADS", "")
         if granted.isdigit() and int(granted) > 0:
             return min(n_threads, int(granted))
-        # A job of joblib's is told its share by the variable; in a thread there is none to share.
+        # joblib sets the variable for its processes; its threads have no further threads to share.
         is_job = get_active_backend()[0].nesting_level > 0
         return 1 if is_job else n_threads
 
@@ -533,7 +533,7 @@ class BaseRNN(
     def _progress(
         self, X: Any, y: Any, sample_weight: Any, attributes: Any, incremental: bool
     ) -> Iterator[Any]:
-        """Tell scikit-learn's callbacks of the fit, and of each epoch through what is yielded."""
+        """Call scikit-learn's callbacks for the fit; yield what calls them after each epoch."""
         if incremental or not hasattr(self, "_skl_callbacks"):
             yield None
             return

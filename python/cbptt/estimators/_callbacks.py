@@ -21,7 +21,7 @@ __all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
 
 
 class Progress:
-    """Tells the callbacks of an estimator of its fit: a task, with one for each epoch in it.
+    """Calls the callbacks of an estimator: a task for its fit, and in it one for each epoch.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Progress:
         self._epoch.call_on_fit_task_begin(**self._about)
 
     def after(self, n_iter: int) -> bool:
-        """Tell of the end of an epoch; return whether a callback asks to stop."""
+        """Report the end of an epoch; return whether a callback requests to stop."""
         stop = self._epoch.call_on_fit_task_end(
             **self._about, reconstruction_attributes=self._attributes
         )
@@ -61,7 +61,7 @@ class Progress:
         return bool(stop)
 
     def end(self) -> None:
-        """Tell of the end of the fit."""
+        """Report the end of the fit."""
         if self._is_open:  # an epoch that was not run, or not to its end
             self._epoch.call_on_fit_task_end(estimator=self._about["estimator"])
         self._fit.call_on_fit_task_end(**self._about, reconstruction_attributes=self._attributes)

@@ -317,9 +317,10 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
             return model._shape(np.log(outputs), sequences)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy: the share of the targets that are told rightly.
+        """Return the accuracy: the fraction of targets predicted correctly.
 
-        Of several labels at once all must be. Steps that are not labelled do not count.
+        With several labels at once, all labels of a target must be correct. Unlabelled steps do not
+        count.
 
         Parameters
         ----------
@@ -365,22 +366,22 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
 
 @documented(BaseRNN.__init__)
 class RNNClassifier(TargetPerSequence, _Classifier):
-    """Recurrent network that tells the class of a sequence.
+    """Recurrent network classifier for sequences.
 
-    The hidden state after a sequence's own last step, or what `pooling` makes of its states, goes
-    through a softmax; the categorical log loss is minimised by exact backpropagation through time
-    (the lecture, "BPTT"). Where y is rows of 0 and 1, several labels at once, each label has a
-    logistic output and the binary log loss, summed over labels.
+    A softmax layer is applied to the hidden state after the last step of a sequence, or to its
+    pooled hidden states (`pooling`). The categorical log loss is minimised by exact backpropagation
+    through time (the lecture, "BPTT"). If y has rows of 0 and 1, several labels at once, each label
+    has a logistic output and the binary log loss, summed over labels.
 
     Parameters
     ----------
     <parameters>
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, 1 where a dict does not name it; "balanced" weighs them so that all
-        count the same: (sum of weights) / (n_classes * sum of the class's weights).
+        Weight of each class, 1 for classes missing in a dict; "balanced" weights the classes so
+        that all count equally: (sum of weights) / (n_classes * sum of the class's weights).
     pooling : {"last", "mean", "max"}, default="last"
-        What the output reads: the hidden state after a sequence's last step, the mean of its
-        hidden states, or the largest value of each unit.
+        The input of the output layer: the hidden state after the last step of a sequence, the mean
+        of its hidden states, or the largest value of each unit.
 
     Attributes
     ----------
@@ -433,7 +434,7 @@ class RNNClassifier(TargetPerSequence, _Classifier):
         ----------
         X : sequences, in any form that `fit` takes
         at : {"end", "every"}, default="end"
-            After the last step of a sequence; or after each step, from what was seen until then.
+            After the last step of a sequence; or after each step, from the steps up to it.
 
         Returns
         -------
@@ -468,28 +469,29 @@ class RNNClassifier(TargetPerSequence, _Classifier):
 
 @documented(BaseRNN.__init__)
 class RNNSequenceClassifier(Generating, TargetPerStep, _Classifier, auto_wrap_output_keys=None):
-    """Recurrent network that tells a class at each step of a sequence.
+    """Recurrent network classifier for the steps of sequences.
 
-    The hidden state of every step goes through a softmax, as in the lecture; the categorical log
-    loss, summed over steps, is minimised by exact backpropagation through time. Where y has rows of
-    0 and 1 at each step, several labels at once, each label has a logistic output.
+    A softmax layer is applied to the hidden state of every step, as in the lecture. The categorical
+    log loss, summed over steps, is minimised by exact backpropagation through time. If y has rows
+    of 0 and 1 at each step, several labels at once, each label has a logistic output.
 
-    Where y is one class for each sequence, it is taught at each of its steps, which share its
-    weight, and predicted after the last one (target replication, Lipton, Kale, Elkan & Wetzel
-    2016).
+    If y has one class for each sequence, it is used as the target of every step; the steps share
+    the weight of the sequence, and the prediction is that after the last step (target replication,
+    Lipton, Kale, Elkan & Wetzel 2016).
 
-    Where y is the next symbol of each step, `sample` lets the network go on by itself.
+    If y is the next symbol of each step, `sample` generates sequences of symbols.
 
     Parameters
     ----------
     <parameters>
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, 1 where a dict does not name it; "balanced" weighs them so that all
-        count the same: (sum of weights) / (n_classes * sum of the class's weights), over labelled
-        steps.
+        Weight of each class, 1 for classes missing in a dict; "balanced" weights the classes so
+        that all count equally: (sum of weights) / (n_classes * sum of the class's weights), over
+        labelled steps.
     missing_label : int, float, str or None, default=None
-        A step with this label is unlabelled: it has no loss and does not count in `score`. It is
-        of the labels' kind, -1 among integers, say, or "" among texts, and may be NaN among floats.
+        A step with this label is unlabelled: it has no loss and does not count in `score`. It has
+        the same kind as the labels, for example -1 for integers or "" for text; for floats it may
+        be NaN.
 
     Attributes
     ----------
@@ -514,7 +516,7 @@ class RNNSequenceClassifier(Generating, TargetPerStep, _Classifier, auto_wrap_ou
     >>> model.fit(X, y).score(X, y) > 0.9
     True
 
-    The first step has none before it, and may as well stay unlabelled:
+    The first step has no step before it, and can be left unlabelled:
 
     >>> y = [np.append(-1, x[:-1] > 0) for x in X]
     >>> model.set_params(missing_label=-1).fit(X, y).classes_

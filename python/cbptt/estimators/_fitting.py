@@ -35,7 +35,7 @@ class Schedule:
     lowered: float = 1.0
 
     def rate(self, epoch: int, n_seen: int) -> float:
-        """Return the rate of an epoch, counted from 0, after so many sequences."""
+        """Return the rate of an epoch, counted from 0, after n_seen sequences."""
         if self.kind == "invscaling":
             return float(self.first * float(n_seen + 1) ** -self.power)  # 0 where that underflows
         if self.kind == "cosine":
@@ -43,7 +43,7 @@ class Schedule:
         return self.first * self.lowered
 
     def lower(self) -> bool:
-        """Go on with a fifth of the rate, if training may; the answer is whether it may."""
+        """Continue with a fifth of the rate, if it is not too small; return whether to continue."""
         if self.kind != "adaptive" or self.first * self.lowered <= LOWEST_RATE:
             return False
         self.lowered /= 5
@@ -52,7 +52,7 @@ class Schedule:
 
 @dataclass
 class History:
-    """What the epochs gave; an estimator that is trained further goes on with its own."""
+    """What the epochs gave; an estimator that is trained further extends its own."""
 
     losses: list[float] = field(default_factory=list)
     grad_norms: list[float] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Fitting:
     tol, n_iter_no_change : when the loss, or with early_stopping the score, has stopped improving.
     early_stopping : whether the score on held-out sequences decides, and on the weights too.
     validate : returns loss and score on held-out sequences; or None.
-    report : is told of the end of each epoch, returns whether to stop; or None.
+    report : called at the end of each epoch, returns whether to stop; or None.
     verbose : whether to print.
 
     Attributes
@@ -116,7 +116,7 @@ class Fitting:
         return self.trainer.network
 
     def epochs(self, max_iter: int) -> None:
-        """Train by mini-batches, for at most so many epochs."""
+        """Train by mini-batches, for at most max_iter epochs."""
         try:
             while not (stopped := self._epoch()) and self.n_iter < max_iter:
                 pass

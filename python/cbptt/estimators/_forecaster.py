@@ -109,48 +109,47 @@ class _Trained:
     ),
 )
 class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignore[misc]
-    """Recurrent network that continues series.
+    """Recurrent network forecaster for series.
 
-    It is trained to tell each step from some of the steps before it, their true values, and from
-    the exogenous variables of the step itself (teacher forcing, Williams & Zipser 1989). To
-    forecast, it runs over the whole past and then goes on from what it told itself. Unlike those of
-    the other estimators the first argument of `fit` is y, so that scikit-learn's cross-validation
-    cuts the series: ``cross_val_score(forecaster, y, X, cv=TimeSeriesSplit(5))``.
+    It is trained to predict each step from the observed values of earlier steps and from the
+    exogenous variables of the step itself (teacher forcing, Williams & Zipser 1989). To forecast,
+    it runs over the whole past, and then feeds its predictions back as inputs. Unlike with the
+    other estimators, the first argument of `fit` is y, so that scikit-learn's cross-validation
+    splits the series: ``cross_val_score(forecaster, y, X, cv=TimeSeriesSplit(5))``.
 
     Parameters
     ----------
     <parameters>
     early_stopping : bool, default=True
-        Stop when the one-step forecasts of the held-out tails cease to improve (by R^2), and
-        restore the weights of the best epoch: some hundred steps are soon learned by heart. The
-        tails are not trained on; the states that enter them come from the steps before.
+        Stop when the one-step forecasts of the held-out last steps no longer improve (by R^2), and
+        restore the weights of the best epoch, as a network soon overfits a few hundred steps. The
+        held-out steps are not used for training; their initial states come from the steps before.
     validation_fraction : float in (0, 1), default=0.1
-        The share of its steps that is the tail of each series; at least 2 steps are.
+        Fraction of the steps of each series that is held out at its end; at least 2 steps.
     missing : "error"
         NaN in a series is an error.
     bptt_steps : int, None or "auto", default="auto"
-        Let a gradient flow back through so many steps at the most, with a step of the solver after
-        each window of so many steps; the hidden states are carried from window to window. A
-        single series is a single mini-batch, so the exact gradient, which None stands for, gives
-        one step of the solver for each epoch; "auto" is 25, for some tens of them where there are
-        some hundred steps, and None with solver="lbfgs". Something that has to be learned must show
-        within a window, or be within the lags.
+        Let gradients flow back through at most this many steps, with a step of the solver after
+        each window of this many steps; the hidden states are carried from window to window. None is
+        the exact gradient. A single series is a single mini-batch, so None gives one step of the
+        solver for each epoch. "auto" is 25, and None with solver="lbfgs". A dependency must be
+        visible within a window, or within the lags, to be learned.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of the network and of the forecasts; "auto" is float32 where all of y and X are,
-        else float64. Differences and scales are computed in float64.
+        Precision of the network and of the forecasts; "auto" is float32 if all of y and X are
+        float32, else float64. Differences and scales are computed in float64.
     lags : int or list of ints, default=1
-        Which steps before a step the network is told: the last so many, or those so many steps
-        before, as [1, 2, 24].
+        Which earlier values are inputs: an int k means the last k steps; a list such as [1, 2, 24]
+        means the values 1, 2 and 24 steps before.
     differences : None, int or list of ints, default=None
-        Train on y_t - y_{t-p} instead of y_t: 1 for a series without a level of its own, the
-        length of a season for one with a strong season, [1, 12] for one after the other. Forecasts
-        are of y again.
+        Train on y_t - y_{t-p} instead of y_t. Use 1 for a series that drifts, the length of a
+        season for a strong season, and [1, 12] for both differences in turn. Forecasts are in the
+        units of y.
     scaling : {"standard", "minmax", None}, default="standard"
-        Bring each variable of a series to mean 0 and deviation 1, or to 0 and 1 as its smallest and
-        largest value, after differences; constant ones are only shifted. A forecaster of one
-        series keeps its scale for any context; one of several scales each series, and each
-        context, by its own values. Exogenous variables are scaled likewise, those of all series
-        by one scale.
+        Scale each variable of a series, after differences: to mean 0 and standard deviation 1, or
+        to the range from 0 to 1. Constant variables are only shifted. A forecaster fitted on one
+        series keeps its scale for any context; one fitted on several scales each series, and each
+        context, by its own values. Exogenous variables are scaled in the same way, with one scale
+        for all series.
 
     Attributes
     ----------
@@ -161,36 +160,36 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         Number of exogenous variables e.
     residuals_ : (R,) or (R, d) ndarray, or for several series (n,) object ndarray of such
         y_t minus its one-step forecast, for each step that has all lags before it, in the units of
-        y. The tail that early stopping holds out is among these steps.
+        y. The steps that early stopping holds out are included.
     calibration_errors_ : (E, H) or (E, H, d) ndarray
-        Errors that `predict_interval` rests on: of forecasts of up to H steps from E origins, by
-        a second network that was not trained on the steps after them. They are divided by the
-        spread that `scaling` found in the series. NaN where the series ends before. (0, 0) or
-        (0, 0, d) where all series are too short for such a network.
+        Errors from which `predict_interval` computes intervals: of forecasts of up to H steps from
+        E origins, by a second network that was not trained on the steps after them. They are
+        divided by the spread that `scaling` found in the series. NaN where the series ends before.
+        (0, 0) or (0, 0, d) if all series are too short for such a network.
     bias_correction_ : bool
-        Whether intervals follow the errors before their origin, see Notes; `calibration_errors_`
-        are those of forecasts that do.
+        Whether intervals are corrected by the errors before their origin, see Notes; then
+        `calibration_errors_` are the errors of corrected forecasts.
 
     See Also
     --------
-    cbptt.backtest : How well a forecaster would have done at many origins.
+    cbptt.backtest : Errors of a forecaster from many origins.
     RNNSequenceRegressor : Any numbers for each step.
 
     Notes
     -----
-    `fit` trains a second network, without the latest fifth of each series, and forecasts that
-    fifth from every origin in it, or from a thousand of them. The quantiles of these errors, for
-    each step by itself, are what `predict_interval` adds to forecasts and takes off them: split
-    conformal prediction over rolling origins (Stankeviciute, Alaa & van der Schaar 2021). As
-    forecasts from origins near each other have errors in common, the quantile is one of a smaller
-    sample, whose size is estimated from the autocorrelations of the errors. So `fit` takes about
-    1.8 times as long as the training of the network alone.
+    `fit` trains a second network without the latest fifth of each series, and forecasts that fifth
+    from every origin in it, or from a thousand of them. `predict_interval` adds quantiles of these
+    errors to forecasts and subtracts them, for each step separately: split conformal prediction
+    over rolling origins (Stankeviciute, Alaa & van der Schaar 2021). As forecasts from origins near
+    each other have errors in common, the quantile is one of a smaller sample, whose size is
+    estimated from the autocorrelations of the errors. So `fit` takes about 1.8 times as long as the
+    training of the network alone.
 
-    Beyond the values it has seen, a network may be off by about the same for many steps. A mean of
-    the errors before an origin, whose weights fall by 15 per cent with each step back, estimates
-    by how much. Where forecasts of the latest fifth are at least 5 per cent better if it is added
-    to the output at each step, intervals have such a forecast in the middle, and are widened to
-    hold the forecast of `predict` too. `predict` itself does not change.
+    Outside its training range, a network may have about the same error for many steps. This bias is
+    estimated by a mean of the errors before an origin, with weights that fall by 15 per cent with
+    each step back. If adding the bias to the output at each step improves forecasts of the latest
+    fifth by at least 5 per cent, intervals are centred on such a corrected forecast, and are
+    widened to contain the forecast of `predict` too. `predict` itself does not change.
 
     Examples
     --------
@@ -244,8 +243,9 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         y : (T,) or (T, d) array, or a list of them
             A series, or several, of the same variables and of any lengths.
         X : (T, e) or (T,) array, or a list of them, default=None
-            Exogenous variables that are known ahead, as the calendar is: row t is an input of
-            step t. Where both y and X have times, as an index of dates, these must be the same.
+            Exogenous variables that are known ahead, such as calendar features: row t is an input
+            of step t. If both y and X have times, such as an index of dates, these must be the
+            same.
 
         Returns
         -------
@@ -519,8 +519,8 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
             The exogenous variables of these steps; needed where `fit` had X. Where it has times,
             they must follow those of y.
         context : (T,) or (T, d) array, or a list of them, default=None
-            Series to continue, in place of the fitted ones. At least as many steps as the
-            differences add up to and the largest lag; the network runs over all of them.
+            Series to forecast, instead of the fitted ones. They need at least as many steps as the
+            sum of the differences and the largest lag; the network runs over all steps.
         X_context : (T, e) or (T,) array, or a list of them, default=None
             The exogenous variables of the context.
 
@@ -536,8 +536,7 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         Warns
         -----
         RuntimeWarning
-            Where a forecast leaves the range of its precision, as one of a network with relu may;
-            it is NaN from that step on.
+            If a forecast overflows, as one of a network with relu may; it is NaN from that step on.
         """
         model = self._snapshot()
         horizon, origins, known = model._begin(horizon, X_future, context, X_context)
@@ -554,12 +553,12 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         method: str = "bootstrap",
         random_state: int | np.random.RandomState | None = None,
     ) -> Array:
-        """Draw paths that the series may take.
+        """Draw possible future paths of the series.
 
-        At each step a residual of the fit, of all variables together, is added to what the network
-        predicts, and the sum goes into the steps that follow. Residuals are centred first, so that
-        paths do not drift. They are those of steps that were learned from, so paths spread less
-        than the series will: for intervals use `predict_interval`, which is calibrated.
+        At each step a residual of the fit, of all variables together, is added to the prediction of
+        the network, and the sum is an input of the steps that follow. Residuals are centred first,
+        so that paths do not drift. They are residuals of training steps, so paths spread less than
+        the series will: for intervals use `predict_interval`, which is calibrated.
 
         Parameters
         ----------
@@ -569,8 +568,8 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         X_future, context, X_context : as in `predict`
         method : {"bootstrap", "gaussian"}, default="bootstrap"
             Draw from the centred residuals, with replacement; or from the normal distribution of
-            mean 0 and their covariance. Both after scaling, so that those of one series serve for
-            another.
+            mean 0 and their covariance. Both are used after scaling, so that residuals of one
+            series can be used for another.
         random_state : int, RandomState or None, default=None
             An int gives the same paths every time.
 
@@ -606,24 +605,24 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         method: str = "bootstrap",
         random_state: int | np.random.RandomState | None = None,
     ) -> Array:
-        """Return between which values each step will lie.
+        """Return an interval for each future step.
 
         The interval is the forecast plus and minus a quantile of the errors that forecasts of as
         many steps had on the latest fifth of the fitted series, by a network that was not trained
         on it: see Notes of the class. The forecast of `predict` always lies within. Nothing is
-        random up to the horizon H of `calibration_errors_`; behind it the interval grows as the
-        spread of simulated paths does.
+        random up to the horizon H of `calibration_errors_`; beyond it the interval grows in
+        proportion to the spread of simulated paths.
 
         Parameters
         ----------
         horizon : int
             Number of steps H.
         coverage : float in (0, 1), default=0.9
-            The probability that a step lies between, for each step and variable by itself. A
-            larger one never gives a narrower interval.
+            The probability that a step lies in its interval, for each step and variable separately.
+            A larger coverage never gives a narrower interval.
         X_future, context, X_context : as in `predict`
         n_paths, method, random_state : as in `simulate`; n_paths is 1000 by default
-            Of the paths for steps behind the horizon of `calibration_errors_`.
+            For the paths of steps beyond the horizon of `calibration_errors_`.
 
         Returns
         -------
@@ -641,8 +640,8 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
             Where a forecast or a path leaves the range of its precision; the interval is NaN from
             that step on.
         UserWarning
-            Where the fitted series are too short for `calibration_errors_`. The interval is then
-            the middle share of simulated paths, which may be too narrow.
+            If the fitted series are too short for `calibration_errors_`. The interval then consists
+            of quantiles of simulated paths, and may be too narrow.
         """
         number = isinstance(coverage, (float, int, np.floating)) and not isinstance(coverage, bool)
         if not number or not 0 < coverage < 1:
@@ -673,12 +672,12 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         return np.stack([origins.mirror(end) for end in ends], axis=-1)
 
     def score(self, y: Any, X: Any = None) -> float:
-        """Return how well the continuation of the fitted series is forecast.
+        """Return the score of the forecast of the steps after the fitted series.
 
-        It is minus the mean absolute scaled error (MASE, Hyndman & Koehler 2006): the error of each
-        variable is divided by the mean absolute error that the naive forecast, the value before,
-        has within its fitted series. -1 is as good as the latter at one step; larger is better. For
-        several series it is the mean of theirs.
+        The score is minus the mean absolute scaled error (MASE, Hyndman & Koehler 2006): the error
+        of each variable is divided by the mean absolute error, within its fitted series, of the
+        naive forecast, which repeats the last value. Larger is better; -1 is as good as the naive
+        forecast of one step. For several series it is the mean of their scores.
 
         Parameters
         ----------
@@ -834,7 +833,7 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         return forecast
 
     def _warn_of_growth(self, good: NDArray[np.bool_]) -> None:
-        """Tell of forecasts (n, H) that are good up to some step only."""
+        """Warn of forecasts (n, H) that are finite up to some step only."""
         n, n_good, first = len(good), int(good[:, -1].sum()), int(good.sum(axis=1).min())
         network: RNN = self.network_
         those = (

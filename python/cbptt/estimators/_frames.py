@@ -1,4 +1,4 @@
-"""How series become inputs and targets of a network, and from where forecasts go on."""
+"""How series become inputs and targets of a network, and where forecasts begin."""
 
 from __future__ import annotations
 
@@ -242,5 +242,5 @@ def continue_origins(
 
 
 def correct_bias(origins: Origins, horizon: int) -> NDArray[np.float64]:
-    """(n, H, d) noise that goes on with the bias before the origins."""
+    """(n, H, d) noise that continues the bias before the origins."""
     return np.repeat(origins.bias[:, None], horizon, axis=1)

@@ -1,4 +1,4 @@
-"""Generation: a classifier of steps that has learned what comes next goes on by itself."""
+"""Generation: a classifier of steps that predicts the next symbol draws sequences of symbols."""
 
 from __future__ import annotations
 
@@ -35,28 +35,29 @@ class Generating(Snapshot):
         random_state: int | np.random.RandomState | None = None,
         encoding: Any = None,
     ) -> NDArray[Any]:
-        """Draw symbols: each from the probabilities that are told after the one before.
+        """Draw symbols, each from the probabilities predicted after the one before.
 
-        For a model that was trained to tell the next symbol, the input of a step being a symbol and
-        y the one that follows it (Sutskever, Martens & Hinton 2011, Generating text with recurrent
-        neural networks; Graves 2013, Generating sequences with recurrent neural networks).
+        For a model that was trained to predict the next symbol: the input of a step is a symbol,
+        and y is the symbol that follows (Sutskever, Martens & Hinton 2011, Generating text with
+        recurrent neural networks; Graves 2013, Generating sequences with recurrent neural
+        networks).
 
         Parameters
         ----------
         n_steps : int
-            How many symbols, at least 1.
+            Number of symbols to draw, at least 1.
         start : (P,) list or array of labels, or n of them, of any lengths
-            The symbols before, labels as in y, at least one. The network reads them from its
-            initial state on, and the first symbol drawn follows the last of them.
+            The symbols before, as labels of y; at least one. The network reads them, starting from
+            its initial state, and the first symbol drawn follows the last of them.
         temperature : float, default=1.0
-            Divides a2, before probabilities are made of it: below 1 the probable becomes more
-            probable, above 1 less; 0 takes the most probable symbol, the first one of equals, and
-            draws nothing.
+            Divides the logits a2 before the softmax: below 1 probable symbols become more probable,
+            above 1 less probable. 0 chooses the most probable symbol, the first one of equals,
+            without randomness.
         random_state : int, RandomState or None, default=None
             Source of the draws; an int gives the same symbols every time.
         encoding : (n_classes, D) array, or (n_classes,) where D is 1, default=None
-            What each class is as an input, rows in the order of `classes_`. None is one-hot: input
-            k is 1 for class k, and 0 for the others.
+            The input that represents each class; rows in the order of `classes_`. None is one-hot:
+            input k is 1 for class k, and 0 for the others.
 
         Returns
         -------
@@ -71,9 +72,9 @@ class Generating(Snapshot):
             Where an argument does not fit, as a label that is none of `classes_`; where the network
             has not as many inputs as classes and there is no encoding; where the model was fitted
             on several labels at once, on one label for each sequence, or with missing="mask": then
-            what it tells of a step is not its next input.
+            the prediction of a step is not its next input.
         FloatingPointError
-            Where the states leave the range of the precision, as those of relu may.
+            If the states overflow, as those of relu may.
 
         Examples
         --------

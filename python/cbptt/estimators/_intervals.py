@@ -28,11 +28,11 @@ from cbptt.series import SeriesSet
 
 Array = NDArray[np.float64]
 
-# The second network is not trained on the last of so many parts of a series.
+# The second network is not trained on the last of this many parts of a series.
 PARTS = 5
-# At most so many origins, and steps of the horizon from each.
+# At most this many origins, and steps of the horizon from each.
 ORIGINS, HORIZON = 1000, 100
-# Intervals follow the bias where that makes forecasts better by this share.
+# Intervals are corrected by the bias if that makes forecasts better by this fraction.
 BETTER = 0.05
 
 
@@ -49,7 +49,7 @@ class Calibration:
     ----------
     errors : (E, H, d) a row for each origin; NaN for steps after the end of the series.
     n_effective : (H, d) how many independent errors are as good as these.
-    corrected : whether they are errors of forecasts that go on with the bias before their origin.
+    corrected : whether they are errors of forecasts corrected by the bias before their origin.
     """
 
     errors: Array

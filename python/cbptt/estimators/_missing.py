@@ -1,4 +1,4 @@
-"""Missing values: the mean of the variable in their place, and inputs that tell where."""
+"""Missing values: the mean of the variable in their place, and inputs that mark them."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Parameters(SharedParameters, total=False):
 
 
 class TrainingParameters:
-    """What has them stores them, as scikit-learn asks for: each under its own name."""
+    """A class that has them stores each under its own name, as scikit-learn requires."""
 
     def __init__(
         self,
@@ -218,22 +218,22 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
     solver : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs"}, default="adam"
         Adam (Kingma & Ba 2015), the same with decoupled weight decay (Loshchilov & Hutter 2019),
         stochastic gradient descent with momentum, RMSprop (Tieleman & Hinton 2012), AdaGrad (Duchi,
-        Hazan & Singer 2011); or L-BFGS (Byrd, Lu, Nocedal & Zhu 1995), which takes all sequences at
-        once, in double precision, draws nothing and has no learning rate: for small data.
+        Hazan & Singer 2011); or L-BFGS (Byrd, Lu, Nocedal & Zhu 1995), which uses all sequences at
+        once, in double precision, has no learning rate and no random mini-batches: for small data.
     alpha : float, default=0.0001
         L2 penalty: each mini-batch minimises (sum of losses + alpha / 2 * squared norm of the
         weights) / (sum of the targets' weights). Biases are not penalised. With solver="adamw" it
-        is no part of the loss; each step shrinks the weights by learning rate * alpha of
-        themselves.
+        is not part of the loss; each step multiplies the weights by 1 - learning rate * alpha.
     batch_size : int or "auto", default="auto"
         Sequences per mini-batch; "auto" is min(32, n_sequences). Not for "lbfgs".
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        Step size of an epoch: learning_rate_init; learning_rate_init / (t_ + 1) ** power_t, with
-        the number of sequences seen; learning_rate_init, divided by 5 whenever training would
-        stop for tol, until it is 1e-6; or half a cosine, from learning_rate_init to 0 at max_iter.
-        `partial_fit` never stops for tol. Not for "lbfgs".
+        Step size of an epoch. "constant": learning_rate_init. "invscaling": learning_rate_init /
+        (t_ + 1) ** power_t, where t_ is the number of sequences seen. "adaptive":
+        learning_rate_init, divided by 5 whenever training would stop because of tol, until it is
+        1e-6. "cosine": half a cosine, from learning_rate_init to 0 at max_iter. `partial_fit` never
+        stops because of tol. Not for "lbfgs".
     learning_rate_init : float, default=0.001
-        Step size at the beginning.
+        Initial step size.
     power_t : float, default=0.5
         Exponent of learning_rate="invscaling".
     max_iter : int, default=200
@@ -241,29 +241,29 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
     shuffle : bool, default=True
         Draw a new order of the sequences in each epoch.
     random_state : int, RandomState or None, default=None
-        Source of the starting values, the orders, what is dropped and what is held out; an int
-        gives the same bits every time, whatever the number of threads.
+        Determines the initial weights, the order of sequences, dropout and what is held out; an int
+        gives bitwise identical results every time, for any number of threads.
     tol : float, default=1e-4
-        Training stops when the loss (with early_stopping the validation score) has not improved
-        by at least tol for more than n_iter_no_change epochs; "lbfgs" where no entry of the
-        gradient is larger, or the loss does not fall any more.
+        Training stops when the loss (with early_stopping the validation score) has not improved by
+        at least tol for more than n_iter_no_change epochs; "lbfgs" stops when no entry of the
+        gradient is larger than tol, or the loss no longer falls.
     verbose : bool or int, default=False
         Print the loss of each epoch.
     warm_start : bool, default=False
-        Let `fit` begin with the weights of the fit before, rather than anew; the optimiser begins
-        anew in either case.
+        Let `fit` start with the weights of the previous fit, instead of new ones; the optimiser is
+        new in both cases.
     momentum : float in [0, 1], default=0.9
         Momentum of solver="sgd".
     nesterovs_momentum : bool, default=True
         Nesterov's form of it, for solver="sgd".
     early_stopping : bool, default=False
-        Stop when the score on held-out sequences ceases to improve, and restore the weights of
-        the best one: validation_data where `fit` is given it, else a share of the sequences. A
-        score that is NaN or infinite counts as worse than any number; where no epoch has a number,
-        the last weights are kept.
+        Stop when the score on held-out sequences no longer improves, and restore the weights of the
+        best epoch. The held-out sequences are validation_data if passed to `fit`, else a fraction
+        of the sequences. A score that is NaN or infinite counts as worse than any number; if no
+        epoch has a finite score, the last weights are kept.
     validation_fraction : float in (0, 1), default=0.1
-        That share. Where there is one label per sequence it is drawn from each class alike, if
-        there are enough.
+        Fraction of the sequences to hold out. With one label for each sequence the split is
+        stratified, if there are enough sequences.
     beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
         Decay of the first and second moment, for "adam" and "adamw".
     epsilon : float, default=1e-8
@@ -275,57 +275,60 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of one int, default=64
     max_fun : int, default=15000
         Most evaluations of the loss, for "lbfgs".
     max_grad_norm : float or None, default=1.0
-        Gradients of larger Euclidean norm are scaled down to it (Pascanu, Mikolov & Bengio 2013);
-        None never clips. Not for "lbfgs".
+        Gradients of larger Euclidean norm are scaled down to this norm (Pascanu, Mikolov & Bengio
+        2013); None never clips. Not for "lbfgs".
     dropout, recurrent_dropout : float in [0, 1), default=0.0
-        Share of the inputs, and of the hidden states on their way to the next step, that are
-        dropped in training: others for each sequence and epoch, the same at all of its steps (Gal
-        & Ghahramani 2016). Not for "lbfgs".
+        Fraction of the inputs, and of the hidden states on their way to the next step, that are
+        dropped in training. They are drawn for each sequence and epoch, and are the same at all
+        steps of a sequence (Gal & Ghahramani 2016). Not for "lbfgs".
     learn_initial_state : bool, default=False
-        Learn the hidden state before the first step, else it is 0.
+        Learn the hidden state before the first step; otherwise it is 0.
     bptt_steps : int or None, default=None
-        Let a gradient flow back through so many steps at the most (truncated BPTT, Williams & Peng
-        1990). Each mini-batch is run in windows of so many steps, with a step of the solver after
-        each; the hidden states are carried from window to window, and start anew with the next
-        sequences. Memory grows with the window and not with the sequences. With one target for
-        each sequence only its last window is gone back through. None is the exact gradient.
+        Let gradients flow back through at most this many steps (truncated BPTT, Williams & Peng
+        1990). Each mini-batch is processed in windows of this many steps, with a step of the solver
+        after each; the hidden states are carried from window to window, and are reset for the next
+        sequences. Memory grows with the window and not with the sequences. With one target for each
+        sequence, gradients flow only through its last window. None is the exact gradient.
     bptt_stride : int or None, default=None
-        Steps from a window to the next, at most bptt_steps, which is what None stands for. With
-        fewer, windows overlap, and more losses flow back further.
+        Steps from the beginning of a window to that of the next, at most bptt_steps; None is
+        bptt_steps. With fewer, windows overlap, and more losses flow back further.
     bptt_streams : bool, default=False
-        Cut long sequences into about batch_size pieces, as language models do, that are trained on
-        side by side, each from an initial state of its own; for few very long sequences with
+        Cut long sequences into about batch_size pieces that are processed together, as language
+        models do. Each piece starts from the initial state. For a few very long sequences with
         targets per step.
     checkpoint : int, "auto" or None, default=None
-        Keep the hidden states of every so many steps only, "auto" of every sqrt(T)-th, and compute
-        those between them once more on the way back (Chen et al. 2016; Gruslys et al. 2016): the
-        same results to the last bit in less memory, for long sequences and exact gradients. Rounded
-        to whole chunks of some hundred rows. None keeps all.
+        Keep only the hidden states of every k-th step, with k = checkpoint, or sqrt(T) for "auto",
+        and compute those between them again in the backward pass (Chen et al. 2016; Gruslys et al.
+        2016). Results are bitwise identical and need less memory, for long sequences and exact
+        gradients. k is rounded to whole chunks of a few hundred rows. None keeps all.
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
-        Starting values: orthogonal recurrent and Glorot input weights; PyTorch's uniform ones; or
-        the identity as recurrent weights (Le, Jaitly & Hinton 2015), meant for relu.
+        Initial weights. "orthogonal": orthogonal recurrent weights and Glorot input weights.
+        "uniform": as in PyTorch. "identity": the identity as recurrent weights (Le, Jaitly & Hinton
+        2015), meant for relu.
     missing : {"error", "mask"}, default="error"
-        What NaN in X is: an error; or a missing value, which becomes the variable's mean over the
-        steps of `fit` (0 after scaling), weighted as their targets are, while the network gets one
-        more input for each variable, 1 where it is missing and 0 elsewhere. NaN that pads short
-        sequences is not missing: take it off by `Ragged.from_padded`.
+        How NaN in X is read. "error": as an error. "mask": as a missing value. It is replaced by
+        the variable's mean over the training steps (0 after scaling), weighted as their targets
+        are, and the network gets one more input for each variable, 1 where the value is missing and
+        0 elsewhere. NaN that pads short sequences is not missing: remove it by
+        `Ragged.from_padded`.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training and prediction; "auto" is float32 where that is NumPy's common type of
+        Precision of training and prediction; "auto" is float32 if that is NumPy's common type of
         all sequences, else float64.
     n_jobs : int or None, default=None
-        Threads that share out the sequences of a mini-batch, and of a prediction. None is 1, unless
-        in a `joblib.parallel_config` context; -1 is all processors. Never more than
-        OMP_NUM_THREADS, where that is set, as joblib does in its processes, and 1 in its threads.
-        Small mini-batches are left to one thread. Results are the same bits for any number."""
+        Number of threads that share the sequences of a mini-batch, or of a prediction. None is 1,
+        unless in a `joblib.parallel_config` context; -1 is all processors. If OMP_NUM_THREADS is
+        set, as joblib does in its processes, it is the largest number; in joblib's threads the
+        number is 1. Small mini-batches are processed by one thread. Results are bitwise identical
+        for any number."""
 _ATTRIBUTES = """network_ : RNN
         The fitted network; its `parameters` are the weights by name.
     coefs_, recurrent_coefs_, intercepts_ : lists of ndarrays
-        The same in the layout of MLPClassifier, the transposes: [W0' (D, M), W1' (M, K)],
-        [W11' (M, M)] and [b0 (M,), b1 (K,)].
+        The same weights in the layout of MLPClassifier, which transposes them: [W0' (D, M), W1' (M,
+        K)], [W11' (M, M)] and [b0 (M,), b1 (K,)].
     n_features_in_ : int
         Number of variables D of a step; for two-dimensional X its number of columns.
     feature_names_in_ : (n_features_in_,) ndarray of str
-        Names of the columns, where X was a data frame, or a list of data frames, that have them.
+        Names of the columns, if X was a data frame, or a list of data frames, with names.
     n_outputs_ : int
         Number of outputs K.
     n_layers_ : int
@@ -336,7 +339,7 @@ _ATTRIBUTES = """network_ : RNN
         Epochs of the last `fit`, or iterations of "lbfgs", and of the calls of `partial_fit` after
         it.
     t_ : int
-        Sequences seen in training, those of the fits before a warm start included.
+        Sequences seen in training, including those of fits before a warm start.
     loss_ : float
         Loss of the last epoch: the mean over targets, penalty included.
     best_loss_ : float or None
@@ -346,13 +349,13 @@ _ATTRIBUTES = """network_ : RNN
     grad_norm_curve_ : list of floats
         Mean norm of the gradients of each epoch, before clipping.
     clip_rate_ : float
-        Share of the solver's steps whose gradient was clipped.
+        Fraction of the solver's steps whose gradient was clipped.
     validation_loss_curve_, validation_scores_ : lists of floats, or None
         Loss, without penalty and class weights, and score on the held-out sequences after each
         epoch; None where there are none.
     best_validation_score_ : float or None
         The largest of the scores of the last fit, which with early_stopping is the score of the
-        fitted weights. NaN where none is finite."""
+        fitted weights. NaN if none is finite."""
 
 Estimator = TypeVar("Estimator", bound=type)
 

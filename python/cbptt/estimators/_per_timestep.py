@@ -45,7 +45,7 @@ class _OfSequences(  # type: ignore[call-arg]
     BaseEstimator,  # type: ignore[misc]
     auto_wrap_output_keys=None,
 ):
-    """A transformer of tables within one of sequences: reading X, and what comes out."""
+    """A transformer of tables within one of sequences: reading X, and shaping the result."""
 
     transformer_: Any
     n_features_in_: int
@@ -107,17 +107,17 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
 
     The steps of all sequences are stacked to (steps, D), on which the transformer is fitted and
     which it transforms, row by row; the result is cut into sequences again. So a scaler, a
-    projection, an imputer or a pipeline of them stands before a recurrent network, within one
+    projection, an imputer or a pipeline of them can be used before a recurrent network, within one
     Pipeline.
 
-    The transformer must take each row by itself, because the last step of one sequence is followed
-    by the first step of the next. A function along time (differences, cumulative sums, lags,
-    moving averages) would mix sequences: use `PerSequence` for it.
+    The transformer must transform each row separately, because the last step of one sequence is
+    followed by the first step of the next. A function along time (differences, cumulative sums,
+    lags, moving averages) would mix sequences: use `PerSequence` for it.
 
     Parameters
     ----------
     transformer : transformer
-        Anything with fit and transform that gives a row for each row, such as StandardScaler,
+        Any object with fit and transform that returns one row for each row, such as StandardScaler,
         PCA, SimpleImputer, or a Pipeline. It is cloned and never changed.
 
     Attributes
@@ -136,7 +136,7 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
 
     Notes
     -----
-    What comes out has the form of what goes in, with C columns for the D variables of a step:
+    The result has the form of X, with C columns for the D variables of a step:
 
     ============================================  ==============================================
     X                                             result
@@ -185,8 +185,8 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
         X : list, tuple or 1-D object array of (T_i, D) or (T_i,); (n, T, D); (n, T); or Ragged
             The sequences. NaN is left to the transformer; infinity is refused.
         y : None, targets of each step in the forms of X, or (n,) or (n, K) of each sequence
-            For transformers that learn from targets, which are told a sequence's target at each
-            of its steps. (n, K) targets are read as those of steps where every sequence has K.
+            For transformers that learn from targets. The target of a sequence is used for each of
+            its steps. (n, K) targets are read as those of steps if every sequence has K steps.
         **fit_params
             Arguments of the transformer's fit. Those called ``sample_weight``, within a Pipeline
             ``step__sample_weight``, are (n,) per sequence or one per step.
@@ -215,8 +215,8 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit, and transform the same sequences.
 
-        Where the transformer has a fit_transform of its own, which may differ from fit and then
-        transform, this is what is called.
+        If the transformer has a fit_transform, it is called, since it may differ from fit followed
+        by transform.
 
         Parameters
         ----------
@@ -238,7 +238,7 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
 
     @_inner_has("partial_fit")
     def partial_fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
-        """Go on fitting with more sequences; only where the transformer has a partial_fit.
+        """Continue fitting with more sequences; only if the transformer has a partial_fit.
 
         Parameters
         ----------
@@ -304,7 +304,7 @@ class PerTimestep(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
         as_columns = sequences.form == "2d" or (sequences.form == "3d" and model._read_columns)
         return model._shaped(sequences, result, "inverse_transform", as_columns)
 
-    # ---- what scikit-learn asks for -----------------------------------------------------------
+    # ---- what scikit-learn needs --------------------------------------------------------------
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return how metadata such as weights reach the transformer."""
@@ -401,8 +401,9 @@ class PerSequence(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
     Targets and weights of steps are not changed. Where the transformer drops steps, drop those of
     y as well, or keep the length: ``np.diff(x, axis=0, prepend=x[:1])``.
 
-    A transformer that uses a whole sequence, such as StandardScaler, gives early steps knowledge of
-    later ones: predictions from the first steps of a sequence differ from those in the whole.
+    A transformer that uses a whole sequence, such as StandardScaler, lets later steps influence
+    earlier ones: predictions from the first steps of a sequence differ from those for the same
+    steps in the whole sequence.
 
     Examples
     --------
@@ -419,9 +420,9 @@ class PerSequence(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the number of variables and their names, and nothing of their values.
+        """Learn the number of variables and their names; their values are not used.
 
-        Every sequence is transformed once, so that what cannot be transformed is refused here.
+        Every sequence is transformed once, so that errors of the transformer are raised here.
 
         Parameters
         ----------
@@ -565,7 +566,7 @@ def _targets_of_steps(y: Any, sequences: Sequences, caller: str) -> NDArray[Any]
 
 
 def _are_of_sequences(y: Any, sequences: Sequences) -> bool:
-    """Whether y tells of sequences rather than of their steps, by its shape."""
+    """Whether y has targets of sequences and not of their steps, by its shape."""
     try:
         array = np.asarray(y)
     except ValueError:  # lists of unequal lengths

@@ -172,18 +172,18 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
 
 @documented(BaseRNN.__init__)
 class RNNRegressor(TargetPerSequence, _Regressor):
-    """Recurrent network that predicts numbers for a sequence.
+    """Recurrent network regressor for sequences.
 
-    The hidden state after a sequence's own last step, or what `pooling` makes of its states, goes
-    through a linear map; half the squared error is minimised by exact backpropagation through time
-    (the lecture, "BPTT").
+    A linear layer is applied to the hidden state after the last step of a sequence, or to its
+    pooled hidden states (`pooling`). Half the squared error is minimised by exact backpropagation
+    through time (the lecture, "BPTT").
 
     Parameters
     ----------
     <parameters>
     pooling : {"last", "mean", "max"}, default="last"
-        What the output reads: the hidden state after a sequence's last step, the mean of its
-        hidden states, or the largest value of each unit.
+        The input of the output layer: the hidden state after the last step of a sequence, the mean
+        of its hidden states, or the largest value of each unit.
 
     Attributes
     ----------
@@ -229,15 +229,15 @@ class RNNRegressor(TargetPerSequence, _Regressor):
 
 @documented(BaseRNN.__init__)
 class RNNSequenceRegressor(TargetPerStep, _Regressor, auto_wrap_output_keys=None):
-    """Recurrent network that predicts numbers at each step of a sequence.
+    """Recurrent network regressor for the steps of sequences.
 
-    The hidden state of every step goes through a linear map, as in the lecture; half the squared
+    A linear layer is applied to the hidden state of every step, as in the lecture. Half the squared
     error, summed over steps, is minimised by exact backpropagation through time. A step whose
-    target is NaN, in all of its numbers, is unlabelled: it has no loss.
+    target numbers are all NaN is unlabelled: it has no loss.
 
-    Where y is one number for each sequence, it is taught at each of its steps, which share its
-    weight, and predicted after the last one (target replication, Lipton, Kale, Elkan & Wetzel
-    2016). NaN is a sequence without a target.
+    If y has one number for each sequence, it is used as the target of every step; the steps share
+    the weight of the sequence, and the prediction is that after the last step (target replication,
+    Lipton, Kale, Elkan & Wetzel 2016). NaN means a sequence without a target.
 
     Parameters
     ----------

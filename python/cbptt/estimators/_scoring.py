@@ -23,21 +23,22 @@ def make_sequence_scorer(
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> SequenceScorer:
-    """Make a scorer for targets of every step out of a metric for plain targets.
+    """Make a scorer for targets of every step from a metric for plain targets.
 
-    What scikit-learn's `make_scorer` is for one target per sequence, this is for
-    `RNNSequenceClassifier` and `RNNSequenceRegressor`: the steps of all sequences, laid out one
-    after the other, are handed to the metric, each with the same weight unless others are given.
+    Like scikit-learn's `make_scorer`, but for `RNNSequenceClassifier` and `RNNSequenceRegressor`:
+    the steps of all sequences are concatenated and passed to the metric, with equal weights unless
+    others are given.
 
     Parameters
     ----------
     score_func : callable
         A metric ``score_func(y_true, y_pred, **kwargs)``, as `sklearn.metrics` has them.
     response_method : {"predict", "predict_proba", "decision_function"}, default="predict"
-        The estimator's method that gives y_pred. As in scikit-learn, the metric gets one column of
-        two classes: that of ``pos_label`` if this is among kwargs, else the second. Several labels
-        at once keep all columns. A class that only y_true holds has probability 0, and a metric
-        that takes ``labels`` gets all classes, so that a class may be absent from a fold.
+        The estimator's method that computes y_pred. As in scikit-learn, the metric gets one column
+        of two classes: that of ``pos_label`` if this is among kwargs, else the second. Several
+        labels at once keep all columns. A class that occurs only in y_true has probability 0, and a
+        metric with a parameter ``labels`` gets all classes, so that a class may be absent from a
+        fold.
     greater_is_better : bool, default=True
         False for a loss, whose negative the scorer returns.
     **kwargs
@@ -46,7 +47,7 @@ def make_sequence_scorer(
     Returns
     -------
     SequenceScorer
-        For ``scoring`` in `cross_val_score`, `GridSearchCV` and their like.
+        For ``scoring`` in `cross_val_score`, `GridSearchCV` and similar tools.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def make_sequence_scorer(
 
 
 class SequenceScorer:
-    """A scorer for targets of every step, which `make_sequence_scorer` makes."""
+    """A scorer for targets of every step, as returned by `make_sequence_scorer`."""
 
     def __init__(
         self,
@@ -207,7 +208,7 @@ class SequenceScorer:
         return self
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return what `set_score_request` has been told, as scikit-learn asks for it."""
+        """Return what `set_score_request` has set, in the form that scikit-learn needs."""
         request = MetadataRequest(owner=self)
         request.score.add_request(param="sample_weight", alias=self._weight_request)
         return request

@@ -1,4 +1,4 @@
-"""Live sequences: one step of some of them at a time, the states in the caller's hands."""
+"""Live sequences: one step at a time, with states that the caller keeps."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Streaming(Snapshot):
         Returns
         -------
         state : (n, M) ndarray
-            0, or the initial state that was learned. It may be stored, and cut and joined along its
-            first axis.
+            0, or the initial state that was learned. It may be stored, and sliced and concatenated
+            along its first axis.
 
         Raises
         ------
         ValueError
-            Where n is below 1, or the outputs read the mean or the largest values of all states,
-            which cannot be told from the last one.
+            If n is below 1, or `pooling` is "mean" or "max", which need all states and not only the
+            last one.
         """
         network = self._snapshot()._network_of_steps()
         is_int = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
@@ -69,15 +69,16 @@ class Streaming(Snapshot):
         x : (n, D) array, or (n,) where D is 1
             The inputs of the step. Quickest as a C-contiguous array of the network's precision.
         state : (n, M) array, from `start` or the step before
-            Of this model: as a plain array, a state of another one with as many units looks alike.
+            It must come from this model; as a plain array, it cannot be distinguished from a state
+            of another model with as many units.
 
         Returns
         -------
         y : (n, K) or (n,) ndarray
-            What the outputs tell after this step: the probabilities of the classes, or numbers as
-            `predict` gives them.
+            The prediction after this step: the probabilities of the classes, or numbers as from
+            `predict`.
         state : (n, M) ndarray
-            To be handed to the next step; the one given is left as it is.
+            To be passed to the next step; the given state is not changed.
 
         Raises
         ------
@@ -103,8 +104,8 @@ class Streaming(Snapshot):
 
         Returns
         -------
-        y : what `step` tells, of each step: (n, T, K) or (n, T) ndarray for an array X, for ragged
-            X a 1-D object array of (T_i, K) or (T_i,) ndarrays
+        y : what `step` returns, for each step: (n, T, K) or (n, T) ndarray for an array X, for
+            ragged X a 1-D object array of (T_i, K) or (T_i,) ndarrays
         state : (n, M) ndarray
 
         Warns
@@ -122,7 +123,7 @@ class Streaming(Snapshot):
         return np.asarray(mirrored) if sequences.form == "ragged" else mirrored, final
 
     def reset(self, state: Any, rows: Any) -> Array:
-        """Return states in which some sequences begin anew.
+        """Return states in which some sequences start again.
 
         Parameters
         ----------

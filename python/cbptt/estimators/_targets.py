@@ -41,7 +41,7 @@ class TargetPerSequence:
     def _told(
         self, values: NDArray[Any], sequences: Sequences, form: Mapping[str, Any]
     ) -> NDArray[Any]:
-        """Of the values of all outputs those that are told: (n, ...)."""
+        """Of the values of all outputs those that are returned: (n, ...)."""
         return values
 
     def _shape(self, values: NDArray[Any], sequences: Sequences) -> Any:
@@ -74,7 +74,7 @@ class TargetPerSequence:
 class TargetPerStep:
     """For estimators with one target for each step.
 
-    Where they are fitted on one target for each sequence, this is taught at each of its steps, and
+    If they are fitted on one target for each sequence, it is used as the target of every step, and
     told after the last one: target replication (Lipton, Kale, Elkan & Wetzel 2016, Learning to
     diagnose with LSTM recurrent neural networks).
     """
@@ -113,7 +113,7 @@ class TargetPerStep:
     def _told(
         self, values: NDArray[Any], sequences: Sequences, form: Mapping[str, Any]
     ) -> NDArray[Any]:
-        """Of the values of all steps those that are told: (n, ...) or (steps, ...)."""
+        """Of the values of all steps those that are returned: (n, ...) or (steps, ...)."""
         return values[sequences.offsets[1:] - 1] if form["_replicates"] else values
 
     def _shape(self, values: NDArray[Any], sequences: Sequences) -> Any:
@@ -134,7 +134,7 @@ class TargetPerStep:
     def _share_out(
         self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
     ) -> NDArray[np.floating]:
-        """(steps,) weights in training: steps share that of a target taught at each of them."""
+        """(steps,) weights in training: steps share that of a target of the whole sequence."""
         if not form["_replicates"]:
             return weights
         return weights / np.repeat(sequences.lengths, sequences.lengths)
@@ -142,7 +142,7 @@ class TargetPerStep:
     def _told_weights(
         self, weights: NDArray[np.floating], sequences: Sequences, form: Mapping[str, Any]
     ) -> NDArray[np.floating]:
-        """Of the weights in training those of the targets that are told, not shared any more."""
+        """The weights of the returned targets, undivided, from the weights in training."""
         told = self._told(weights, sequences, form)
         return told * sequences.lengths if form["_replicates"] else told
 

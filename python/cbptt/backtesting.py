@@ -40,9 +40,9 @@ class Scores:
     Attributes
     ----------
     mase, smape, rmse : float
-        Over all forecasts, steps and variables, as the functions of these names tell them.
+        Over all forecasts, steps and variables, as the functions of these names compute them.
     mase_by_step, smape_by_step, rmse_by_step : (H,) ndarrays
-        The same of each step of the horizon by itself.
+        The same for each step of the horizon separately.
     """
 
     mase: float
@@ -55,7 +55,7 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """What a backtest found; a row for each series and origin.
+    """Results of a backtest, with a row for each series and origin.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Backtest:
     series : (r,) ndarray of int
         Which series; 0 where there is one.
     forecasts, naive_forecasts, actual : (r, H) or (r, H, d) ndarrays
-        What the forecaster told, what the seasonal-naive forecast is, and what came.
+        The forecasts of the forecaster, the seasonal-naive forecasts, and the actual values.
     scores, naive_scores : Scores
         Of the forecaster, and of the seasonal-naive forecast of the same steps.
     """
@@ -85,8 +85,8 @@ def mase(y_true: Any, y_pred: Any, y_train: Any, season_length: int = 1) -> floa
     """Return the mean absolute scaled error.
 
     The absolute error is divided by the mean absolute error that the seasonal-naive forecast has
-    within y_train, for each variable by itself (Hyndman & Koehler 2006, Another look at measures of
-    forecast accuracy, International Journal of Forecasting 22). Where the latter is 0, no error
+    within y_train, for each variable separately (Hyndman & Koehler 2006, Another look at measures
+    of forecast accuracy, International Journal of Forecasting 22). Where the latter is 0, no error
     counts as 0 and any other as infinite.
 
     Parameters
@@ -244,7 +244,7 @@ def _read_pair(y_true: Any, y_pred: Any, caller: str) -> tuple[Array, Array]:
 
 
 def _check_season(season_length: Any, longest: int, caller: str, name: str) -> int:
-    """A season of so many steps at the most."""
+    """A season of at most this many steps."""
     length = check_integer(season_length, caller=caller, name="season_length")
     if length > longest:
         raise ValueError(
@@ -268,7 +268,7 @@ def backtest(
     refit: bool | int = False,
     season_length: int = 1,
 ) -> Backtest:
-    """Forecast a series from many origins, each time from the steps before it alone.
+    """Forecast a series from many origins, each time from the steps before only.
 
     The first origin is after min_train steps, the next ones follow at every stride, as long as the
     horizon after them is within the series (rolling origin, Tashman 2000).
@@ -290,11 +290,11 @@ def backtest(
     stride : int, default=None
         Steps from an origin to the next; by default the horizon.
     refit : bool or int, default=False
-        False fits once, on the first min_train steps, and then only moves the context on; True fits
-        anew at each origin; a number at each so-manyeth.
+        False fits once, on the first min_train steps; at later origins only the context changes.
+        True fits again at each origin; a number k, at every k-th origin.
     season_length : int, default=1
-        Season of the naive forecast to compare with, and of the scale of MASE, which is taken of
-        the steps before each origin.
+        Season of the naive forecast to compare with, and of the scale of MASE, which is computed
+        from the steps before each origin.
 
     Returns
     -------
@@ -303,13 +303,13 @@ def backtest(
     Raises
     ------
     ValueError, TypeError
-        Where an argument does not fit, the times in an index of y go back or X has others, or
-        predict gives another shape; the message names it.
+        If an argument does not fit, the times of y decrease or repeat, X has other times, or
+        predict returns another shape; the message names it.
 
     Warns
     -----
     UserWarning
-        Where the times in an index of y are not equally far apart.
+        If the times in an index of y are not equally spaced.
 
     Examples
     --------
@@ -433,7 +433,7 @@ def _cut(
 
 
 def _copy(forecaster: Any) -> Any:
-    """Return a forecaster as it was before any fit, as far as it can be told."""
+    """Return a forecaster as it was before any fit, as far as this is known."""
     if hasattr(forecaster, "get_params"):
         from sklearn.base import clone
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HiddenStateDisplay", "TrainingCurveDisplay"]
 
-# Up to so many variables are drawn as lines, more as a heat map.
+# Up to this many variables are drawn as lines, more as a heat map.
 _MOST_LINES = 4
 
 
@@ -30,7 +30,7 @@ class TrainingCurveDisplay:
     loss_curve : sequence of n_epochs floats
         As `loss_curve_` of an estimator. A loss that is not finite leaves a gap.
     name : str, optional
-        What the legend calls the curve: plot several into one `ax` to compare them.
+        Name of the curve in the legend: plot several into one `ax` to compare them.
 
     Attributes
     ----------
@@ -65,14 +65,14 @@ class TrainingCurveDisplay:
         self.name = name
 
     def plot(self, ax: Axes | None = None, **line_options: Any) -> Self:
-        """Draw the curve, on a logarithmic axis where every loss is positive.
+        """Draw the curve, on a logarithmic axis if every loss is positive.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
         **line_options
-            Handed on to `Axes.plot`.
+            Passed to `Axes.plot`.
 
         Returns
         -------
@@ -108,10 +108,10 @@ class TrainingCurveDisplay:
 
 
 class HiddenStateDisplay:
-    """What the hidden units do while a sequence is read.
+    """The activity of the hidden units while a sequence is read.
 
     A heat map of h1(t), one row for each unit and one column for each step; above it, where given,
-    the input x(t), and below it the output h2(t). Units that do alike stand together: they are
+    the input x(t), and below it the output h2(t). Similar units are next to each other: they are
     ordered by their angle in the plane of the first two principal components of the states.
 
     Parameters
@@ -119,11 +119,11 @@ class HiddenStateDisplay:
     hidden : (T, M) array
         Hidden states of one sequence.
     inputs : (T, D) or (T,) array, optional
-        What was read.
+        Inputs of the sequence.
     outputs : (T, K) or (T,) array, optional
-        What was answered.
+        Outputs of the network.
     output_names : sequence of K str, optional
-        What the outputs stand for.
+        Names of the outputs.
 
     Attributes
     ----------

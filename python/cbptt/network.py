@@ -57,17 +57,17 @@ class RNN:
         "squared_error" is half the squared distance per step. "log_loss" is the categorical
         cross-entropy with softmax, and the binary one, summed over outputs, with logistic.
     readout : {"every", "last", "mean", "max"}, default="every"
-        A loss at every step, as in the lecture; or one for each sequence, whose output reads the
-        hidden state of its own last step, the mean of its hidden states, or the largest value of
-        each unit.
+        A loss at every step, as in the lecture; or one for each sequence, where the input of the
+        output layer is the hidden state after its last step, the mean of its hidden states, or the
+        largest value of each unit.
     learn_initial_state : bool, default=False
         Whether h_0, the same for every sequence, is a parameter; else it is 0.
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
-        Starting values, see `cbptt.parameters.initialise`.
+        Initial weights, see `cbptt.parameters.initialise`.
     dtype : {"float64", "float32"}, default="float64"
         Precision of theta and of everything computed.
     random_state : None, int or numpy.random.Generator, default=None
-        Source of the starting values.
+        Determines the initial weights.
 
     Attributes
     ----------
@@ -76,13 +76,14 @@ class RNN:
         bias_h (M,) = b0, weight_ho (K, M) = W1, bias_o (K,) = b1; initial_state (M,) where it is
         learned.
     n_inputs, hidden_size, n_outputs, activation, output_activation, loss_name, readout, dtype :
-        what the network was made with. They cannot be assigned: `astype` and `with_readout` return
+        as passed to the constructor. They cannot be assigned: `astype` and `with_readout` return
         another network.
 
     Raises
     ------
     ValueError
-        For a size below 1, an unknown name, or a loss that f's values are no argument of.
+        For a size below 1, an unknown name, or a loss that cannot be combined with the output
+        activation.
 
     Examples
     --------
@@ -440,19 +441,21 @@ class RNN:
         ----------
         X, Y, sample_weight, reduction, h0 : as in `loss`
         bptt_steps : int or None, default=None
-            Let the gradient of a loss flow back through so many steps at the most (Williams & Peng
-            1990, BPTT(h; h')); None is all the way, the exact gradient. The states, and so the
-            loss, are those of the whole sequences.
+            Let the gradient of a loss flow back through at most this many steps (Williams & Peng
+            1990, BPTT(h; h')); None is the exact gradient, through all steps. The states, and so
+            the loss, are those of the whole sequences.
         bptt_stride : int or None, default=None
-            Propagate back the losses of so many steps together, at most bptt_steps, which is what
-            None stands for: of the steps of a stride, the last one's loss flows back through
-            bptt_steps, the first one's through bptt_steps - bptt_stride + 1. 1 gives each the same.
+            Propagate back the losses of this many steps together, at most bptt_steps; None is
+            bptt_steps. Of the steps of a stride, the loss of the last flows back through bptt_steps
+            steps, and that of the first through bptt_steps - bptt_stride + 1. With 1 all losses
+            flow back equally far.
         checkpoint : int, "auto" or None, default=None
-            Keep the hidden states of every so many steps only, and compute those between them once
-            more on the way back, for the same gradient to the last bit (Chen et al. 2016;
-            Gruslys et al. 2016); "auto" is every sqrt(T)-th. The memory for states then grows with
-            sqrt(T) instead of T, and the time by the way forward. Distances are rounded to whole
-            chunks of some hundred rows, in which the derivatives are summed. None keeps all.
+            Keep only the hidden states of every k-th step, with k = checkpoint, or sqrt(T) for
+            "auto", and compute those between them again in the backward pass (Chen et al. 2016;
+            Gruslys et al. 2016). The gradient is bitwise identical. The memory for states then
+            grows with sqrt(T) instead of T, and the time grows by that of a forward pass. k is
+            rounded to whole chunks of a few hundred rows, in which the derivatives are summed. None
+            keeps all.
 
         Returns
         -------
@@ -525,7 +528,7 @@ class RNN:
         step : float, default=1e-6
             Change of a parameter to either side; the error of the difference is of order step^2.
         max_entries : int or None, default=None
-            Check at most so many randomly chosen entries of each parameter; None checks all.
+            Check at most this many randomly chosen entries of each parameter; None checks all.
         random_state : source of the choice, default=0
 
         Returns
@@ -573,7 +576,7 @@ class RNN:
         shard : Shard
         scratch : Scratch, default=None
             From `scratch`, for these sequences; it is overwritten, and with it the gradient of the
-            result. By default it is asked for anew.
+            result. By default new memory is allocated.
         n_threads : int, default=1
             Threads that may take part; the result is the same bits for any number.
         inputs : bool, default=False

@@ -63,14 +63,14 @@ def from_long(
     Parameters
     ----------
     frame : DataFrame of pandas, polars, or another library that narwhals reads eagerly
-        An index is not read: ``reset_index()`` makes columns of it.
+        No column is read from an index: ``reset_index()`` turns it into columns.
     id : str or sequence of str
-        Column or columns that tell sequences apart. Sequences come in the order in which their ids
+        Column or columns that identify the sequences. Sequences are in the order in which their ids
         first appear.
     time : str, optional
         Column that orders the steps of a sequence: numbers, dates with or without a time of day,
-        times of day, durations, periods of pandas, or ordered categories. Text is read where it
-        has one meaning: integers, ISO 8601 as "2024-01-28" or "2024-01-28 08:30+01:00", "2024-01",
+        times of day, durations, periods of pandas, or ordered categories. Text is read if it has
+        only one meaning: integers, ISO 8601 as "2024-01-28" or "2024-01-28 08:30+01:00", "2024-01",
         "2024-Q1", "8:30", and letters counted from a; all other text is an error. By default the
         rows are in order already.
     features : str or sequence of str, optional
@@ -102,7 +102,7 @@ def from_long(
 
     See Also
     --------
-    to_long : The way back.
+    to_long : The inverse.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def from_long(
 
 
 def to_long(columns: Mapping[str, Any], *, ids: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Lay out values of steps in the long form, a row for each, for a data frame of any library.
+    """Convert values of steps to the long form, a row for each, for a data frame of any library.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def to_long(columns: Mapping[str, Any], *, ids: Mapping[str, Any] | None = None)
         (T_i, K) arrays, an (n, T) or (n, T, K) array, or a Ragged. K values of a step give the
         columns name_0 to name_{K-1}. All have the same lengths.
     ids : mapping of str to (n,) array-like, optional
-        What to tell sequences apart by, as `LongData.ids`. By default {"sequence": 0 to n - 1}.
+        Identifies the sequences, as `LongData.ids`. By default {"sequence": 0 to n - 1}.
 
     Returns
     -------

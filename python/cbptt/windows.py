@@ -28,7 +28,7 @@ def make_windows(series: Any, length: int, stride: int, horizon: int) -> tuple[A
 def make_windows(
     series: Any, length: int, stride: int = 1, horizon: int = 0
 ) -> Array | tuple[Array, Array]:
-    """Cut long series into windows of equal length, and, to forecast, what follows each.
+    """Cut long series into windows of equal length, and into the steps that follow each.
 
     Window i of a series covers its steps from ``i * stride`` to ``i * stride + length``; its target
     is the ``horizon`` steps after that. Windows whose target would go beyond the end are left
@@ -37,9 +37,9 @@ def make_windows(
     Parameters
     ----------
     series : (T,) or (T, D) array; or several series
-        Numbers or text, NaN allowed. Several series are a list, tuple or 1-D object array of
-        (T_i,) or (T_i, D) arrays, an (n, T, D) array, or a Ragged. Mind that an array of two
-        dimensions is one series of D variables here.
+        Numbers or text, NaN allowed. Several series are a list, tuple or 1-D object array of (T_i,)
+        or (T_i, D) arrays, an (n, T, D) array, or a Ragged. Note that an array of two dimensions is
+        one series of D variables here.
     length : int
         Steps of a window, at least 1.
     stride : int, default=1
@@ -54,21 +54,21 @@ def make_windows(
     y : (n_windows, horizon) or (n_windows, horizon, D) ndarray
         The steps after each window, for series of (T,) and of (T, D). Only with horizon > 0.
 
-        Of a single array both are read-only views, which take no memory of their own; copy what
-        is to be changed. Of several series they are new arrays.
+        For a single array both are read-only views, which need no extra memory; copy them to change
+        values. For several series they are new arrays.
 
     Raises
     ------
     TypeError
         If length, stride or horizon is no integer, or the series are no arrays.
     ValueError
-        If one of them is too small, a series is shorter than length + horizon, or the times in an
-        index of pandas go back or are repeated.
+        If one of them is too small, a series is shorter than length + horizon, or the times of a
+        pandas index decrease or repeat.
 
     Warns
     -----
     UserWarning
-        If the times in an index of pandas are not equally far apart.
+        If the times of a pandas index are not equally spaced.
 
     See Also
     --------

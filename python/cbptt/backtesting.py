@@ -179,7 +179,7 @@ def seasonal_naive(y: Any, horizon: int, season_length: int = 1) -> Array:
     horizon : int
         Number of steps H.
     season_length : int, default=1
-        Steps of a season; with 1 the last value stands for all steps.
+        Steps of a season; with 1 the last value is the forecast of all steps.
 
     Returns
     -------

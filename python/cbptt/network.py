@@ -269,7 +269,7 @@ class RNN:
         """Return hidden (steps, M), outputs (R, K) and final states (n, M), in X's order.
 
         The first and the last are empty without `everything`. Without `activated` the outputs are
-        a2. No more than a chunk of a few hundred steps is kept beside them.
+        a2. In addition, at most a chunk of a few hundred steps is kept.
         """
         self._check_width(sequences)
         n, M = len(sequences), self.hidden_size

@@ -164,7 +164,7 @@ class BaseRNN(
         -----
         ConvergenceWarning
             When max_iter epochs pass without convergence (but with learning_rate="cosine"), the
-            loss ceases to be finite, or a score on held-out sequences is not.
+            loss is no longer finite, or a score on held-out sequences is not.
         UserWarning
             When Ctrl-C ends training; the weights until then are kept, with early_stopping the best
             of them. Where X is likely to be misread: as sequences of one or two steps, or with the

@@ -254,16 +254,17 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         Raises
         ------
         ValueError, TypeError
-            Where a parameter or a series does not fit, one is too short, the times of y go back,
-            or X has others; the message names it, and what was learned before stays as it was.
+            If a parameter or a series is not valid, a series is too short, the times of y decrease
+            or repeat, or X has others; the message names it, and what was learned before stays as
+            it was.
 
         Warns
         -----
         ConvergenceWarning, UserWarning
             As `RNNSequenceRegressor.fit` does.
         UserWarning
-            Where the times of y are not equally far apart, or a split of scikit-learn's
-            cross-validation tests other steps than those that follow y.
+            If the times of y are not equally spaced, or a split of scikit-learn's cross-validation
+            tests other steps than those that follow y.
         """
         self._validate_params()
         lags, periods = self._lags(), self._periods()

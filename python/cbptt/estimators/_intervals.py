@@ -1,7 +1,7 @@
 """How wide the intervals of forecasts are: errors on steps that were not learned from.
 
 A second network is trained without the latest steps of each series and forecasts them from every
-origin among them. A quantile of its absolute errors, for each step of the horizon by itself, is
+origin among them. A quantile of its absolute errors, for each step of the horizon separately, is
 half the width of an interval there: split conformal prediction, as in Stankeviciute, Alaa & van der
 Schaar 2021, Conformal time-series forecasting. They have many series and one origin in each. Here
 there may be one series and many origins, whose errors overlap, so fewer of them count.

@@ -367,8 +367,8 @@ class PerSequence(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
     """Apply a transformer to each sequence on its own.
 
     A clone of the transformer is fitted on the steps of one sequence, (T_i, D), and transforms
-    them. So functions along time stand before a recurrent network (differences, cumulative sums,
-    lags, moving averages), and scaling within each sequence. Nothing is learned from other
+    them. So functions along time can be used before a recurrent network (differences, cumulative
+    sums, lags, moving averages), and scaling within each sequence. Nothing is learned from other
     sequences.
 
     Parameters
@@ -391,7 +391,7 @@ class PerSequence(_OfSequences, auto_wrap_output_keys=None):  # type: ignore[cal
 
     See Also
     --------
-    PerTimestep : Learns from the steps of all sequences, and takes each step by itself.
+    PerTimestep : Learns from the steps of all sequences, and transforms each step separately.
 
     Notes
     -----

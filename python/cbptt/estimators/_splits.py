@@ -11,9 +11,9 @@ import numpy as np
 def shuffles_time(estimator: Any) -> bool:
     """Whether the steps of a test do not follow those of training, in order and without a gap.
 
-    scikit-learn hands over arrays that were cut already, and these carry no times. Their rows
-    stand in the call of `_fit_and_score`, which its searches and scores go through. Outside of it,
-    or if it has another name one day, the answer is False.
+    scikit-learn passes arrays that are split already, and these carry no times. Their rows stand in
+    the call of `_fit_and_score`, which its searches and scores go through. Outside of it, or if it
+    has another name one day, the answer is False.
 
     Parameters
     ----------

@@ -67,6 +67,35 @@ def test_an_error_inside_restores():
     assert set(thread_counts()) == {3}
 
 
+@pytest.mark.parametrize("n_calls", range(1, 9))
+def test_an_interrupt_at_any_call_leaves_no_limit_behind(n_calls, monkeypatch):
+    left = n_calls
+
+    def interrupted(method):
+        def call(*args):
+            nonlocal left
+            result = method(*args)
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            return result
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_set_num_threads", interrupted(threads._set_num_threads))
+        for kind in {type(library) for library in blas_libraries()}:
+            patch.setattr(kind, "get_num_threads", interrupted(kind.get_num_threads))
+        try:
+            with one_blas_thread():
+                pass
+        except KeyboardInterrupt:
+            pass
+    with one_blas_thread():  # what an interrupt kept from being restored is restored here
+        assert set(thread_counts()) == {1}
+    assert set(thread_counts()) == {3}
+
+
 def test_the_last_thread_to_leave_restores():
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
     seen = {}

@@ -486,7 +486,10 @@ def test_learned_attributes_that_were_changed_are_refused(estimator):
     }  # fmt: skip
     if hasattr(model, "classes_"):
         changes["classes_"] = np.arange(9)
-    for name, value in changes.items():
+    changes = [*changes.items()]
+    if hasattr(model, "classes_"):
+        changes.append(("classes_", model.classes_[:, None]))
+    for name, value in changes:
         for altered in (copy.copy(model), pickle.loads(pickle.dumps(model))):
             setattr(altered, name, value)
             for call in (
@@ -689,7 +692,10 @@ def test_states_and_inputs_may_lie_anywhere_in_memory(dtype):
 def test_a_forecaster_is_checked_and_installed_as_a_whole():
     y = np.sin(np.arange(60.0))
     model = RNNForecaster(4, lags=2, max_iter=2, random_state=0).fit(y)
-    for name, value in {"n_features_in_": 2, "n_exogenous_": 1, "network_": RNN(1, 4, 1)}.items():
+    for name, value in (
+        *(("n_features_in_", 2), ("n_exogenous_", 1), ("network_", RNN(1, 4, 1))),
+        ("network_", RNN(2, 4, 1, output_activation="tanh")),
+    ):
         altered = pickle.loads(pickle.dumps(model))
         setattr(altered, name, value)
         for call in (altered.predict, altered.simulate, altered.predict_interval):

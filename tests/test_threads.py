@@ -267,6 +267,27 @@ def test_an_interrupt_while_the_others_are_called_lets_them_go(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_a_thread_that_sets_limits():
+    is_setting, has_set = threading.Event(), threading.Event()
+
+    def set_limits():
+        with threads._lock:
+            is_setting.set()
+            time.sleep(0.05)
+            has_set.set()
+
+    thread = threading.Thread(target=set_limits)
+    thread.start()
+    is_setting.wait(LIMIT)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if has_set.is_set() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_child_of_a_fork_has_a_team_of_its_own():
     net, data = make_net(), make_data()
     expected = digest(net.run(net.shard(*data), n_threads=2).gradient)

@@ -21,7 +21,7 @@ __all__ = ["blas_libraries", "in_team", "n_processors", "one_blas_thread"]
 
 Result = TypeVar("Result")
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _depth = 0
 _before: dict[int, int] = {}
 _pool: ThreadPoolExecutor | None = None
@@ -81,11 +81,16 @@ def _after_fork() -> None:
     What they had limited stays limited: nobody is left to restore it.
     """
     global _lock, _pool
-    _lock, _pool = threading.Lock(), None
+    _lock, _pool = threading.RLock(), None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # No other thread sets limits meanwhile: the child would wait for OpenBLAS' own lock for ever.
+    os.register_at_fork(
+        before=lambda: _lock.acquire(),
+        after_in_parent=lambda: _lock.release(),
+        after_in_child=_after_fork,
+    )
 
 
 @cache

@@ -67,6 +67,35 @@ def test_an_error_inside_restores():
     assert set(thread_counts()) == {3}
 
 
+@pytest.mark.parametrize("n_calls", range(1, 9))
+def test_an_interrupt_at_any_call_leaves_no_limit_behind(n_calls, monkeypatch):
+    left = n_calls
+
+    def interrupted(method):
+        def call(*args):
+            nonlocal left
+            result = method(*args)
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            return result
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_set_num_threads", interrupted(threads._set_num_threads))
+        for kind in {type(library) for library in blas_libraries()}:
+            patch.setattr(kind, "get_num_threads", interrupted(kind.get_num_threads))
+        try:
+            with one_blas_thread():
+                pass
+        except KeyboardInterrupt:
+            pass
+    with one_blas_thread():  # what an interrupt kept from being restored is restored here
+        assert set(thread_counts()) == {1}
+    assert set(thread_counts()) == {3}
+
+
 def test_the_last_thread_to_leave_restores():
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
     seen = {}
@@ -234,6 +263,27 @@ def test_an_interrupt_while_the_others_are_called_lets_them_go(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         in_team(2, lambda team, thread: None)
     assert teams[0].closed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_a_thread_that_sets_limits():
+    is_setting, has_set = threading.Event(), threading.Event()
+
+    def set_limits():
+        with threads._lock:
+            is_setting.set()
+            time.sleep(0.05)
+            has_set.set()
+
+    thread = threading.Thread(target=set_limits)
+    thread.start()
+    is_setting.wait(LIMIT)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if has_set.is_set() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -65,6 +64,10 @@ class Architecture:
         check_pair(self.output_activation, self.loss, "RNN")
         object.__setattr__(self, "learn_initial_state", bool(self.learn_initial_state))
         object.__setattr__(self, "dtype", _check_precision(self.dtype))
+        layout = elman_layout(
+            self.n_inputs, self.hidden_size, self.n_outputs, self.learn_initial_state
+        )
+        object.__setattr__(self, "_layout", layout)
         if self.layout.size > np.iinfo(np.intp).max // self.dtype.itemsize:
             raise ValueError(
                 f"RNN got n_inputs={self.n_inputs}, hidden_size={self.hidden_size} and n_outputs="
@@ -72,12 +75,11 @@ class Architecture:
                 f"memory can hold."
             )
 
-    @cached_property
+    @property
     def layout(self) -> Layout:
         """Where each parameter lies in theta."""
-        return elman_layout(
-            self.n_inputs, self.hidden_size, self.n_outputs, self.learn_initial_state
-        )
+        layout: Layout = vars(self)["_layout"]
+        return layout
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python values."""

@@ -21,9 +21,9 @@ __all__ = ["blas_libraries", "in_team", "n_processors", "one_blas_thread"]
 
 Result = TypeVar("Result")
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _depth = 0
-_before: list[int] = []
+_before: dict[int, int] = {}
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 
@@ -81,11 +81,16 @@ def _after_fork() -> None:
     What they had limited stays limited: nobody is left to restore it.
     """
     global _lock, _pool
-    _lock, _pool = threading.Lock(), None
+    _lock, _pool = threading.RLock(), None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # No other thread sets limits meanwhile: the child would wait for OpenBLAS' own lock for ever.
+    os.register_at_fork(
+        before=lambda: _lock.acquire(),
+        after_in_parent=lambda: _lock.release(),
+        after_in_child=_after_fork,
+    )
 
 
 @cache
@@ -128,30 +133,32 @@ def _limited() -> Iterator[None]:
     """Limit every BLAS of the process to one thread; the last to leave restores what was.
 
     Entering is counted under a lock, so that callers in several threads neither restore too early
-    nor leave the limit behind. A BLAS on OpenMP has a limit for each calling thread, which is set
-    and restored there.
+    nor leave the limit behind; an interrupt may come anywhere. A BLAS on OpenMP has a limit for
+    each calling thread, which is set and restored there.
     """
     global _depth
     own, shared = _by_owner()
     own_before = [library.get_num_threads() for library in own]
-    for library in own:
-        _set_num_threads(library, 1)
-    with _lock:
-        if _depth == 0:
-            _before[:] = [1] * len(shared)
-        for i, library in enumerate(shared):
-            n_threads = library.get_num_threads()
-            if n_threads != 1:  # also where somebody else has set it since
-                _before[i] = n_threads
-                _set_num_threads(library, 1)
-        _depth += 1
+    is_counted = False
     try:
+        for library in own:
+            _set_num_threads(library, 1)
+        with _lock:
+            _depth += 1
+            is_counted = True
+            for i, library in enumerate(shared):
+                n_threads = library.get_num_threads()
+                if n_threads != 1:  # also where somebody else has set it since
+                    _before[i] = n_threads
+                    _set_num_threads(library, 1)
         yield
     finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                for library, n_threads in zip(shared, _before, strict=True):
-                    _set_num_threads(library, n_threads)
+        if is_counted:
+            with _lock:
+                _depth -= 1
+                if _depth == 0:
+                    for i, n_threads in _before.items():
+                        _set_num_threads(shared[i], n_threads)
+                    _before.clear()
         for library, n_threads in zip(own, own_before, strict=True):
             _set_num_threads(library, n_threads)

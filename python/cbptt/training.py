@@ -130,6 +130,8 @@ class Trainer:
     def epoch(self, learning_rate: float | None = None) -> Epoch:
         """Pass over the data once, with another learning rate than the optimiser's, if given."""
         n, optimizer = len(self.sequences), self.optimizer
+        if self.batch_size < 1:
+            raise ValueError(f"Trainer got batch_size={self.batch_size}; expected at least 1.")
         assert self.moments is not None
         step = Step(
             optimizer,

@@ -237,10 +237,11 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
 
     def _check_learned(self) -> None:
         super()._check_learned()
-        if len(self.classes_) != self.n_outputs_:
+        if np.shape(self.classes_) != (self.n_outputs_,):
             raise ValueError(
-                f"{type(self).__name__} has {len(self.classes_)} classes_, which do not fit its "
-                f"network_ of {self.n_outputs_} outputs; expected both as fit left them. Fit again."
+                f"{type(self).__name__} has classes_ of shape {np.shape(self.classes_)}, which "
+                f"does not fit its network_ of {self.n_outputs_} outputs; expected both as fit "
+                f"left them. Fit again."
             )
 
     def _score_outputs(

@@ -501,6 +501,11 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
                 f"network_ of {network.n_inputs} inputs and {network.n_outputs} outputs; expected "
                 f"all as fit left them. Fit again."
             )
+        if network.output_activation != "identity":
+            raise ValueError(
+                f"{self._name} has network_ with output_activation={network.output_activation!r}; "
+                f"expected 'identity', as fit left it. Fit again."
+            )
 
     def _read_exogenous(self, X: Any, series: SeriesSet, *, name: str, of: str) -> SeriesSet:
         return read_exogenous(X, series, caller=self._name, name=name, of=of)

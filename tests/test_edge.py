@@ -597,6 +597,9 @@ def test_a_step_follows_the_network_of_the_estimator():
         *(D, 4, 2), output_activation="softmax", loss="log_loss", readout="last", random_state=9
     )
     assert_array_equal(model.step(x, state * 0)[0], model.predict_proba(X[:, :1]))
+    model.network_ = RNN(D, 4, 3, output_activation="softmax", loss="log_loss", readout="last")
+    with pytest.raises(ValueError, match="Fit again"):
+        model.step(x, state)
 
 
 # ---- numbers that are not finite -----------------------------------------------------------------

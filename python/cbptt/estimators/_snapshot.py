@@ -15,8 +15,8 @@ class Snapshot:
     as well, so that it reads the attributes of one model, whatever another thread fits meanwhile.
     """
 
-    # Learned attributes that not every fit leaves.
-    _of_some_fits: ClassVar[tuple[str, ...]] = ("feature_names_in_",)
+    # Attributes that a fit takes away if it does not learn them.
+    _of_some_fits: ClassVar[tuple[str, ...]] = ("feature_names_in_", "_stepping")
 
     def _copied(self) -> Self:
         """Return an estimator of the same attributes; it does not follow changes of this one."""

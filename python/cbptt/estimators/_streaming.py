@@ -29,6 +29,8 @@ class Streaming(Snapshot):
 
     network_: RNN
     _fill: NDArray[np.float64] | None
+    # The network that was checked, and takes x as it is.
+    _stepping: RNN | None = None
     _read_columns: bool
     _tells_outputs = True  # as they are; a call is short enough for `_tell` to be seen in it
 
@@ -85,13 +87,14 @@ class Streaming(Snapshot):
         ValueError, TypeError
             Where x or state does not fit the network, or each other, or is not finite.
         """
-        try:
-            # where values may be missing, x is not yet what the network reads
-            told = self.network_._step(x, state) if self._fill is None else None
-        except AttributeError:  # not fitted
-            told = None
+        network, told = self._stepping, None
+        if network is not None and network is self.network_:
+            told = network._step(x, state)
         if told is None:
-            told = self._snapshot()._step_with_care(x, state)
+            model = self._snapshot()
+            told = model._step_with_care(x, state)
+            # where values may be missing, x is not yet what the network reads
+            self._stepping = model.network_ if model._fill is None else None
         return told if self._tells_outputs else (self._tell(told[0]), told[1])
 
     def step_many(self, X: Any, state: Any) -> tuple[Any, Array]:

@@ -116,27 +116,26 @@ class Batches:
         """
         self.scratch.acquire()
         try:
-            return self._run_all(ids, size, totals, step, dh0, dx)
+            if self.truncation is None:
+                return self._run(ids, size, totals, step, dh0, dx)
+            return self._run_windows(ids, size, totals, step, self.truncation)
         finally:
             self.scratch.release()
 
-    def _run_all(
+    def _run_windows(
         self,
         ids: Rows,
         size: int,
         totals: NDArray[np.float64],
         step: Step | None,
-        dh0: Array | None,
-        dx: Array | None,
+        truncation: Truncation,
     ) -> bool:
-        if self.truncation is None:
-            return self._run(ids, size, totals, step, dh0, dx)
         for first in range(0, len(ids), size):
             batch = ids[first : first + size]
             if not self.every:
                 windows = iter([self._last_window(batch, size)])
             else:
-                windows = self.truncation.windows(self.shard.sequences, batch)
+                windows = truncation.windows(self.shard.sequences, batch)
             for window in windows:
                 if not self._run_window(window, totals, step):
                     return False

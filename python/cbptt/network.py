@@ -272,13 +272,14 @@ class RNN:
         a2. In addition, at most a chunk of a few hundred steps is kept.
         """
         self._check_width(sequences)
-        n, M = len(sequences), self.hidden_size
+        own, dtype, n = self._architecture, self._parameters.theta.dtype, len(sequences)
+        M, K, steps = own.hidden_size, own.n_outputs, sequences.n_steps
         if scratch is None:
             scratch = self.forward_scratch(sequences, n_threads)
         scratch.check(self._core, sequences, backward=False)
-        hidden = np.empty((sequences.n_steps if everything else 0, M), self.dtype)
-        final = np.empty((n if everything else 0, M), self.dtype)
-        outputs = np.empty((sequences.n_steps if self._every else n, self.n_outputs), self.dtype)
+        hidden = np.empty((steps if everything else 0, M), dtype)
+        final = np.empty((n if everything else 0, M), dtype)
+        outputs = np.empty((steps if own.readout == "every" else n, K), dtype)
         scratch.acquire()
         try:
             with one_blas_thread(self._core.uses_blas):
@@ -597,8 +598,9 @@ class RNN:
         if scratch is None:
             scratch = self.scratch(sequences, n_threads=n_threads, masked=masks.recurrent.size > 0)
         scratch.check(self._core, sequences, backward=True, masked=masks.recurrent.size > 0)
-        dh0 = np.empty((n if inputs else 0, self.hidden_size), self.dtype)
-        dx = np.empty((sequences.n_steps if inputs else 0, self.n_inputs), self.dtype)
+        own, dtype = self._architecture, self._parameters.theta.dtype
+        dh0 = np.empty((n if inputs else 0, own.hidden_size), dtype)
+        dx = np.empty((sequences.n_steps if inputs else 0, own.n_inputs), dtype)
         totals = np.zeros(5)
         uses_blas = self._core.uses_blas or inputs
         theta = self._parameters.theta
@@ -777,8 +779,8 @@ class RNN:
 
     def _check_width(self, sequences: Sequences) -> None:
         """Refuse checked sequences that are those of another network."""
-        values = sequences.values
-        if values.ndim != 2 or values.shape[1] != self.n_inputs or values.dtype != self.dtype:
+        values, own = sequences.values, self._architecture
+        if values.shape[1:] != (own.n_inputs,) or values.dtype != own.dtype:
             raise ValueError(
                 f"RNN got sequences with values of shape {values.shape} and dtype {values.dtype}; "
                 f"expected (steps, {self.n_inputs}) and {self.dtype}, as n_inputs and dtype say."

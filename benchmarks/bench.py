@@ -24,6 +24,7 @@ from studies import (
     predict,
     recompute,
     threads,
+    versions,
 )
 
 STUDIES = {
@@ -38,11 +39,13 @@ STUDIES = {
     "recompute": (recompute, "exact gradients of long sequences with some states kept"),
     "live": (live, "one step of live sequences, beside PyTorch and ONNX Runtime"),
     "long": (long, "a million steps by truncated BPTT: time and memory"),
+    "versions": (versions, "this version and another one: time and bits"),
     "intervals": (intervals, "how often the intervals of forecasts hold what comes"),
 }
 IN_ONE_PRECISION = ("fit", "long", "intervals")
 UNTIMED = ("intervals",)
-WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "kernels", "memory")
+UNCALIBRATED = (*UNTIMED, "versions")
+WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "kernels", "memory", "versions")
 WITH_THREADS = ("shapes", "awkward", "ragged")
 
 
@@ -75,9 +78,9 @@ def main() -> None:
     with Report(options.out) as report:
         report.raw |= {"what": options.what, "options": settings}
         report.line(shlex.join(["python", "benchmarks/bench.py", *sys.argv[1:]]))
-        if options.what not in UNTIMED:
+        if options.what not in UNCALIBRATED:
             calibrate(report, options.rounds, options.seconds)
-        if options.what not in (*UNTIMED, "memory"):
+        if options.what not in (*UNCALIBRATED, "memory"):
             report.line(
                 f"Times are medians over {options.rounds} interleaved rounds; of a round, the "
                 f"median of the calls of {options.seconds} s."

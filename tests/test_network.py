@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -1012,3 +1014,44 @@ def test_scratch_that_was_measured_for_something_else_is_refused():
     ):
         with pytest.raises(ValueError, match="RNN got scratch that was asked for by another"):
             run(shard, scratch)
+
+
+# ---- work memory between calls -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_later_call_leaves_the_results_of_an_earlier_one(dtype):
+    net = cbptt.RNN(D, M, K, dtype=dtype, random_state=0)
+    rng = np.random.default_rng(0)
+    (X, Y), (X_2, Y_2) = ((rng.normal(size=(3, 4, D)), rng.normal(size=(3, 4, K))) for _ in "12")
+    _, gradients = net.loss_and_gradients(X, Y)
+    run = net.forward(X)
+    before = [gradients["weight_hh"].copy(), gradients["X"].copy(), run.output.copy()]
+    net.loss_and_gradients(X_2, Y_2)
+    net.forward(X_2)
+    for found, expected in zip(
+        [gradients["weight_hh"], gradients["X"], run.output], before, strict=True
+    ):
+        assert_array_equal(found, expected)
+    assert_array_equal(net.loss_and_gradients(X, Y)[1]["weight_hh"], before[0])
+
+
+def test_a_network_keeps_work_memory_and_not_the_sequences():
+    net = cbptt.RNN(D, M, K, random_state=0)
+    X = np.ones((3, 4, D))
+    kept_alive = weakref.ref(X)
+    net.loss_and_gradients(X, np.ones((3, 4, K)))
+    net.forward(X)
+    del X
+    assert kept_alive() is None
+
+
+def test_calls_in_several_threads_have_work_memory_of_their_own():
+    net = cbptt.RNN(D, M, K, random_state=0)
+    rng = np.random.default_rng(0)
+    data = [(rng.normal(size=(2, 50, D)), rng.normal(size=(2, 50, K))) for _ in range(4)]
+    expected = [net.loss(X, Y) for X, Y in data]
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(net.loss_and_gradients, *data[i % 4]) for i in range(200)]
+        for i, call in enumerate(calls):
+            assert_allclose(call.result()[0], expected[i % 4], rtol=1e-12)

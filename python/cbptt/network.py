@@ -135,6 +135,7 @@ class RNN:
 
     def _set(self, architecture: Architecture, parameters: Parameters) -> None:
         vars(self).pop("_step", None)
+        self._kept: dict[bool, tuple[Any, Scratch | None]] = {}
         self._architecture = architecture
         self._parameters = parameters
         self._core = _compiled(architecture)
@@ -274,8 +275,9 @@ class RNN:
         self._check_width(sequences)
         own, dtype, n = self._architecture, self._parameters.theta.dtype, len(sequences)
         M, K, steps = own.hidden_size, own.n_outputs, sequences.n_steps
+        kept = None
         if scratch is None:
-            scratch = self.forward_scratch(sequences, n_threads)
+            scratch, kept = self._borrow(sequences, n_threads, backward=False)
         scratch.check(self._core, sequences, backward=False)
         hidden = np.empty((steps if everything else 0, M), dtype)
         final = np.empty((n if everything else 0, M), dtype)
@@ -306,6 +308,8 @@ class RNN:
                 )
         finally:
             scratch.release()
+        if kept is not None:
+            self._kept[False] = kept
         return hidden, outputs, final
 
     def forward(self, X: Any, h0: ArrayLike | None = None) -> Forward:
@@ -479,12 +483,14 @@ class RNN:
             result = self.run_truncated(shard, truncation, checkpoint=checkpoint)
             result.gradient[...] /= divisor
             return result.loss_sum / divisor, dict(self.layout.views(result.gradient))
-        scratch = self.scratch(shard.sequences, checkpoint=checkpoint)
+        scratch, kept = self._borrow(shard.sequences, 1, backward=True, checkpoint=checkpoint)
         result = self.run(shard, scratch, inputs=True)
-        for array in (result.gradient, result.dh0, result.dx):
+        gradient = result.gradient / divisor  # a copy, as the scratch is kept for the next call
+        self._kept[True] = kept
+        for array in (result.dh0, result.dx):
             array /= divisor
 
-        gradients: dict[str, Any] = dict(self.layout.views(result.gradient))
+        gradients: dict[str, Any] = dict(self.layout.views(gradient))
         gradients["h0"] = result.dh0
         dx = result.dx[:, 0] if shard.sequences.form == "2d" else result.dx
         gradients["X"] = shard.sequences.shape_like(dx)
@@ -698,6 +704,29 @@ class RNN:
     def forward_scratch(self, sequences: Sequences, n_threads: int = 1) -> Scratch:
         """Ask for the memory that these sequences are run forward in."""
         return self._scratch(sequences, None, n_threads, backward=False)
+
+    def _borrow(
+        self,
+        sequences: Sequences,
+        n_threads: int,
+        *,
+        backward: bool,
+        checkpoint: int | str | None = None,
+    ) -> tuple[Scratch, tuple[Any, Scratch]]:
+        """Return scratch for one call, and what to put into `_kept` after it.
+
+        The scratch of the last call serves again where lengths and options are the same. It is
+        taken out of `_kept` meanwhile, so that a call in another thread allocates its own. It is
+        kept without its sequences, so that these are not kept alive.
+        """
+        key = n_threads, checkpoint, sequences.offsets.tobytes()
+        of_last, blank = self._kept.pop(backward, (None, None))
+        if blank is not None and of_last == key:
+            return replace(blank, sequences=sequences), (key, blank)
+        scratch = self._scratch(
+            sequences, None, n_threads, backward=backward, checkpoint=checkpoint
+        )
+        return scratch, (key, replace(scratch, sequences=None))
 
     def _scratch(
         self,

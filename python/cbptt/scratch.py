@@ -26,7 +26,7 @@ class Scratch:
     Attributes
     ----------
     network : whose batches, as the compiled code sees it.
-    sequences : those that batches are drawn from.
+    sequences : those that batches are drawn from; None while the scratch is kept for later.
     batch_size : sequences of a batch.
     backward : whether batches go forward and back, or forward only.
     masked : whether there is room for dropout in the recurrence.
@@ -39,7 +39,7 @@ class Scratch:
     """
 
     network: Network
-    sequences: Sequences
+    sequences: Sequences | None
     batch_size: int
     backward: bool
     masked: bool

@@ -232,8 +232,8 @@ class RNN:
             theta = np.asarray(state["theta"])
         except (KeyError, TypeError, ValueError) as cause:
             raise ValueError(
-                f"RNN got a pickled state that is none of a network ({cause}); fit or make the "
-                f"network again."
+                f"RNN got a pickled state that does not describe a network ({cause}); fit or make "
+                f"the network again."
             ) from cause
         if theta.shape != (architecture.layout.size,) or theta.dtype != architecture.dtype:
             raise ValueError(

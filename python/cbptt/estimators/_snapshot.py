@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 class Snapshot:
     """For estimators whose learned attributes belong together.
 
-    `fit` works on a copy and installs everything in one assignment: after Ctrl-C, an error or a
-    look from another thread there is the model of before, or the new one. A method works on a copy
-    as well, so that it reads the attributes of one model, whatever another thread fits meanwhile.
+    `fit` computes everything first and installs it in one assignment: after Ctrl-C or an error, and
+    for another thread, there is the model of before or the new one. A method works on a copy of the
+    attributes, so that it reads those of one model, whatever another thread fits meanwhile.
     """
 
     # Attributes that a fit takes away if it does not learn them.

@@ -52,8 +52,9 @@ def _in_an_empty_directory_without_a_screen(
 class NearlyTheSame(doctest.OutputChecker):
     """What training comes to may differ a little from one processor, or one BLAS, to another.
 
-    Its figures stand in lines that begin with "accuracy": an accuracy may be 0.04 off, a share that
-    is clipped 0.15, and a number of epochs, of a loss that hardly falls any more, two fifths.
+    Its figures stand in lines that begin with "accuracy": an accuracy may be 0.08 off, a share that
+    is clipped 0.15, and a number of epochs, which depends on when a flat loss stops falling, a
+    factor of two.
     """
 
     LINE = re.compile(r"accuracy (\S+)  epochs (\S+)  clipped (\S+)")
@@ -67,8 +68,8 @@ class NearlyTheSame(doctest.OutputChecker):
             len(wanted) == len(found) > 0
             and super().check_output(*rest, optionflags)
             and all(
-                abs(float(a[0]) - float(b[0])) < 0.045
-                and abs(float(a[1]) - float(b[1])) <= 0.4 * float(a[1])
+                abs(float(a[0]) - float(b[0])) < 0.085
+                and 0.5 <= float(b[1]) / float(a[1]) <= 2
                 and abs(float(a[2]) - float(b[2])) < 0.155
                 for a, b in zip(wanted, found, strict=True)
             )

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sklearn
+from sklearn.utils.fixes import parse_version
 
 import cbptt
 
@@ -52,11 +54,12 @@ def _in_an_empty_directory_without_a_screen(
 class NearlyTheSame(doctest.OutputChecker):
     """What training comes to may differ a little from one processor, or one BLAS, to another.
 
-    Its figures stand in lines that begin with "accuracy": an accuracy may be 0.08 off, a share that
-    is clipped 0.15, and a number of epochs, which depends on when a flat loss stops falling, a
-    factor of two.
+    Its figures stand in lines that begin with "accuracy": an accuracy may be 0.04 off, a share that
+    is clipped 0.15, and a number of epochs a quarter; twice as much with packages older than those
+    that the figures were found with, whose rounding differs.
     """
 
+    SLACK = 1 if parse_version(sklearn.__version__) >= parse_version("1.9") else 2
     LINE = re.compile(r"accuracy (\S+)  epochs (\S+)  clipped (\S+)")
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
@@ -68,9 +71,9 @@ class NearlyTheSame(doctest.OutputChecker):
             len(wanted) == len(found) > 0
             and super().check_output(*rest, optionflags)
             and all(
-                abs(float(a[0]) - float(b[0])) < 0.085
-                and 0.5 <= float(b[1]) / float(a[1]) <= 2
-                and abs(float(a[2]) - float(b[2])) < 0.155
+                abs(float(a[0]) - float(b[0])) < 0.045 * self.SLACK
+                and abs(float(a[1]) - float(b[1])) <= 0.25 * self.SLACK * float(a[1])
+                and abs(float(a[2]) - float(b[2])) < 0.155 * self.SLACK
                 for a, b in zip(wanted, found, strict=True)
             )
         )

@@ -109,7 +109,7 @@ def mase(y_true: Any, y_pred: Any, y_train: Any, season_length: int = 1) -> floa
     >>> mase([5.0, 7.0], [4.0, 4.0], y_train=[1.0, 3.0, 4.0, 3.0])  # mean of 1, 3 over 4/3
     1.5
     """
-    true, told = _read_pair(y_true, y_pred, "mase")
+    true, forecast = _read_pair(y_true, y_pred, "mase")
     train = _read_past(y_train, "y_train", "mase").values[0]
     if train.shape[1] != true.shape[1]:
         raise ValueError(
@@ -117,7 +117,7 @@ def mase(y_true: Any, y_pred: Any, y_train: Any, season_length: int = 1) -> floa
             f"expected the same variables."
         )
     season_length = _check_season(season_length, len(train) - 1, "mase", "y_train")
-    return float(in_units_of(np.abs(true - told), naive_error(train, season_length)).mean())
+    return float(in_units_of(np.abs(true - forecast), naive_error(train, season_length)).mean())
 
 
 def smape(y_true: Any, y_pred: Any) -> float:
@@ -142,8 +142,8 @@ def smape(y_true: Any, y_pred: Any) -> float:
     >>> smape([1.0, 0.0], [3.0, 0.0])  # mean of 100, 0
     50.0
     """
-    true, told = _read_pair(y_true, y_pred, "smape")
-    return float(_percentages(true, told).mean())
+    true, forecast = _read_pair(y_true, y_pred, "smape")
+    return float(_percentages(true, forecast).mean())
 
 
 def rmse(y_true: Any, y_pred: Any) -> float:
@@ -165,8 +165,8 @@ def rmse(y_true: Any, y_pred: Any) -> float:
     >>> rmse([1.0, 2.0], [1.0, 4.0]) == 2**0.5
     True
     """
-    true, told = _read_pair(y_true, y_pred, "rmse")
-    return float(_root_mean_square(true - told))
+    true, forecast = _read_pair(y_true, y_pred, "rmse")
+    return float(_root_mean_square(true - forecast))
 
 
 def seasonal_naive(y: Any, horizon: int, season_length: int = 1) -> Array:
@@ -199,8 +199,8 @@ def seasonal_naive(y: Any, horizon: int, season_length: int = 1) -> Array:
     series = _read_past(y, "y", "seasonal_naive")
     horizon = check_integer(horizon, caller="seasonal_naive", name="horizon")
     season_length = _check_season(season_length, len(series.values[0]), "seasonal_naive", "y")
-    told = _last_season(series.values[0], horizon, season_length)
-    return told[:, 0] if series.flat else told
+    forecast = _last_season(series.values[0], horizon, season_length)
+    return forecast[:, 0] if series.flat else forecast
 
 
 def _last_season(series: Array, horizon: int, season_length: int) -> Array:
@@ -208,9 +208,9 @@ def _last_season(series: Array, horizon: int, season_length: int) -> Array:
     return np.asarray(series[len(series) - season_length + np.arange(horizon) % season_length])
 
 
-def _percentages(true: Array, told: Array) -> Array:
+def _percentages(true: Array, forecast: Array) -> Array:
     """200 |y - f| / (|y| + |f|), and 0 for 0/0."""
-    return in_units_of(200 * np.abs(true - told), np.abs(true) + np.abs(told))
+    return in_units_of(200 * np.abs(true - forecast), np.abs(true) + np.abs(forecast))
 
 
 def _root_mean_square(errors: Array, axis: tuple[int, ...] | None = None) -> Array:
@@ -233,14 +233,14 @@ def _read_pair(y_true: Any, y_pred: Any, caller: str) -> tuple[Array, Array]:
         read_series(values, caller=caller, name=name, single=True)
         for values, name in ((y_true, "y_true"), (y_pred, "y_pred"))
     ]
-    true, told = (series.values[0] for series in read)
-    if true.shape != told.shape:
+    true, forecast = (series.values[0] for series in read)
+    if true.shape != forecast.shape:
         raise ValueError(
-            f"{caller} got y_pred of {len(told)} steps of {told.shape[1]} variables, but y_true of "
-            f"{len(true)} of {true.shape[1]}; expected the same."
+            f"{caller} got y_pred of {len(forecast)} steps of {forecast.shape[1]} variables, but "
+            f"y_true of {len(true)} of {true.shape[1]}; expected the same."
         )
     check_same_times(read[1], read[0], "y_pred", "y_true", caller=caller)
-    return true, told
+    return true, forecast
 
 
 def _check_season(season_length: Any, longest: int, caller: str, name: str) -> int:
@@ -364,12 +364,12 @@ def backtest(
             options = {"context": past}
             if known is not None:
                 options["X_context"] = past_known
-        told = fitted.predict(*([horizon] if known is None else [horizon, future]), **options)
-        forecasts.append(_check_forecast(told, series, len(there), horizon, forecaster))
+        forecast = fitted.predict(*([horizon] if known is None else [horizon, future]), **options)
+        forecasts.append(_check_forecast(forecast, series, len(there), horizon, forecaster))
         rows += [(i, origin) for i in there]
 
     index, origins = np.array(rows, np.intp).T
-    told = np.concatenate(forecasts)
+    forecast = np.concatenate(forecasts)
     parts = [(series.values[i][:origin], series.values[i][origin:]) for i, origin in rows]
     actual = np.stack([after[:horizon] for _, after in parts])
     naive = np.stack([_last_season(before, horizon, season_length) for before, _ in parts])
@@ -379,16 +379,16 @@ def backtest(
         return values[..., 0] if series.flat else values
 
     return Backtest(
-        *(origins, index, mirror(told), mirror(naive), mirror(actual)),
-        scores=_scores(actual, told, units),
+        *(origins, index, mirror(forecast), mirror(naive), mirror(actual)),
+        scores=_scores(actual, forecast, units),
         naive_scores=_scores(actual, naive, units),
     )
 
 
-def _scores(actual: Array, told: Array, units: Array) -> Scores:
+def _scores(actual: Array, forecast: Array, units: Array) -> Scores:
     """Errors of forecasts (r, H, d), with the units (r, 1, d) of MASE."""
-    scaled = in_units_of(np.abs(actual - told), units)
-    errors, percent = actual - told, _percentages(actual, told)
+    scaled = in_units_of(np.abs(actual - forecast), units)
+    errors, percent = actual - forecast, _percentages(actual, forecast)
     return Scores(
         *(float(scaled.mean()), float(percent.mean()), float(_root_mean_square(errors))),
         mase_by_step=scaled.mean(axis=(0, 2)),
@@ -441,11 +441,13 @@ def _copy(forecaster: Any) -> Any:
     return copy.deepcopy(forecaster)
 
 
-def _check_forecast(told: Any, series: SeriesSet, n: int, horizon: int, forecaster: Any) -> Array:
+def _check_forecast(
+    forecast: Any, series: SeriesSet, n: int, horizon: int, forecaster: Any
+) -> Array:
     """(n, H, d) what predict gave."""
     shape: tuple[int, ...] = (horizon,) if series.flat else (horizon, series.n_variables)
     shape = shape if series.single else (n, *shape)
-    array = np.asarray(told)
+    array = np.asarray(forecast)
     if array.shape != shape or array.dtype.kind not in "biuf":
         raise ValueError(
             f"{_CALLER} got from {type(forecaster).__name__}.predict an array of shape "

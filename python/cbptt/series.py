@@ -63,7 +63,7 @@ class SeriesSet:
     dtype : numpy dtype
         float32 where all of them were, else float64.
     columns : (d,) tuple of str, or None
-        The names of the variables, where data frames told them.
+        The names of the variables, where data frames have them.
     times : list of n Times or None
         The times of the steps, where a series has them: an index of pandas, or a time column.
     """
@@ -163,18 +163,18 @@ def read_series(
         tables = [np.ascontiguousarray(table, np.float64) for table in columns]
     names = [_columns(item) for item in given]
     named = next((i for i, columns in enumerate(names) if columns), 0)
-    told = SeriesSet(tables, single, flat, dtype, names[named], all_times)
+    series = SeriesSet(tables, single, flat, dtype, names[named], all_times)
     for i, table in enumerate(tables):
-        who = f"{caller} got {told.name(name, i)}"
+        who = f"{caller} got {series.name(name, i)}"
         if 0 in table.shape:
             what = "steps" if len(table) == 0 else "variables"
             raise ValueError(f"{who} with 0 {what}; {one}.")
-        if table.shape[1] != told.n_variables:
+        if table.shape[1] != series.n_variables:
             raise ValueError(
-                f"{who} with {table.shape[1]} variables, but {told.name(name, 0)} has "
-                f"{told.n_variables}; all series must have the same variables."
+                f"{who} with {table.shape[1]} variables, but {series.name(name, 0)} has "
+                f"{series.n_variables}; all series must have the same variables."
             )
-        check_columns(names[i], told.columns, who, f"{told.name(name, named)} has")
+        check_columns(names[i], series.columns, who, f"{series.name(name, named)} has")
         if not np.isfinite(table).all():
             step, variable = divmod(int(np.isfinite(table).argmin()), table.shape[1])
             value = "NaN" if np.isnan(table[step, variable]) else "infinity"
@@ -182,7 +182,7 @@ def read_series(
                 f"{who} with {value} at step {step}, variable {variable}; every value must be "
                 f"finite: fill it in, or cut the series there."
             )
-    return told
+    return series
 
 
 def _is_single(y: Any) -> bool:

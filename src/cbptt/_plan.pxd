@@ -1,4 +1,4 @@
-"""How batches are cut into parts, and where everything of a part lies in memory asked for once."""
+"""How batches are cut into parts, and where everything of a part lies in work memory."""
 
 
 cdef enum:

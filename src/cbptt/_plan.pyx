@@ -1,4 +1,4 @@
-"""How batches are cut into parts, and where everything of a part lies in memory asked for once."""
+"""How batches are cut into parts, and where everything of a part lies in work memory."""
 
 from libc.limits cimport INT_MAX
 
@@ -29,7 +29,7 @@ cdef:
 
 
 cdef class _Arena:
-    """Hands out places in a block of memory that is asked for later, each at a line's beginning.
+    """Hands out places in a block of memory that is allocated later, each at a line's beginning.
 
     In a build with AddressSanitizer there is a gap behind each array, see `guard`.
     """

@@ -87,15 +87,15 @@ class Streaming(Snapshot):
         ValueError, TypeError
             Where x or state does not fit the network, or each other, or is not finite.
         """
-        network, told = self._stepping, None
+        network, result = self._stepping, None
         if network is not None and network is self.network_:
-            told = network._step(x, state)
-        if told is None:
+            result = network._step(x, state)
+        if result is None:
             model = self._snapshot()
-            told = model._step_with_care(x, state)
+            result = model._step_with_care(x, state)
             # where values may be missing, x is not yet what the network reads
             self._stepping = model.network_ if model._fill is None else None
-        return told if self._tells_outputs else (self._tell(told[0]), told[1])
+        return result if self._tells_outputs else (self._tell(result[0]), result[1])
 
     def step_many(self, X: Any, state: Any) -> tuple[Any, Array]:
         """Take a block of steps of some live sequences.
@@ -156,7 +156,7 @@ class Streaming(Snapshot):
     # ---- the parts ----------------------------------------------------------------------------
 
     def _tell(self, outputs: Array) -> Array:
-        """Return the network's outputs as they are told."""
+        """Return the network's outputs in the form of predictions."""
         return outputs
 
     def _network_of_steps(self) -> RNN:
@@ -189,9 +189,9 @@ class Streaming(Snapshot):
             allow_nan=self._fill is not None,
         )
         states = self._check_state(state, len(array), network)
-        told = network._step(indicate(steps, self._fill).values, states)
-        assert told is not None
-        return told
+        result = network._step(indicate(steps, self._fill).values, states)
+        assert result is not None
+        return result
 
     def _check_state(self, state: Any, n: int | None, network: RNN) -> Array:
         name, M = type(self).__name__, network.hidden_size

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 
 from cbptt.config import versions
-from cbptt.threads import blas_libraries
+from cbptt.engine.threads import blas_libraries
 from engines import PRODUCTS
 from engines.product import FLOPS
 from report import Report

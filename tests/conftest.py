@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from cbptt.data.sequences import check_sequences
 from cbptt.losses import flatten_targets, flatten_weights
-from cbptt.sequences import check_sequences
 from cbptt.training import Trainer
 
 # A busy machine is slow now and then, which is not what these tests are about.

@@ -12,7 +12,7 @@ from processes import run_python
 
 import cbptt
 from cbptt import losses, network, reference
-from cbptt.sequences import check_sequences
+from cbptt.data.sequences import check_sequences
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)

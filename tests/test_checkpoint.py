@@ -11,8 +11,8 @@ from numpy.testing import assert_array_equal
 
 import cbptt
 from cbptt import losses, network
-from cbptt.results import Dropout
-from cbptt.truncation import Truncation
+from cbptt.engine.results import Dropout
+from cbptt.engine.truncation import Truncation
 
 PRECISIONS = ["float32", "float64"]
 DTYPES = pytest.mark.parametrize("dtype", PRECISIONS)

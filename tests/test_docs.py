@@ -98,8 +98,9 @@ def test_the_examples_of_a_docstring_give_what_they_show(test: doctest.DocTest) 
 def test_the_main_rooms_have_examples() -> None:
     rooms = Counter(test.name.split(".")[1] for test in DOCSTRINGS)
     assert rooms["network"] >= 1
-    assert rooms["sequences"] >= 1
+    assert rooms["data"] >= 1
     assert rooms["estimators"] >= 4
+    assert rooms["forecasting"] >= 1
     shown = {test.name.rpartition(".")[2] for test in DOCSTRINGS}
     assert {name for name in cbptt.__all__ if name.startswith("R")} <= shown
 

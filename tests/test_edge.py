@@ -31,12 +31,12 @@ from cbptt import (
     _rollout,
     _team,
 )
+from cbptt.data.sequences import Ragged, Sequences, check_sequences
+from cbptt.engine.results import Dropout
+from cbptt.engine.truncation import Truncation
 from cbptt.network import Shard
 from cbptt.optimizers import Adam, Moments
-from cbptt.results import Dropout
-from cbptt.sequences import Ragged, Sequences, check_sequences
 from cbptt.training import Trainer
-from cbptt.truncation import Truncation
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 D, M, K = 2, 3, 4

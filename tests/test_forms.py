@@ -23,7 +23,7 @@ from cbptt import (
     RNNSequenceRegressor,
     make_windows,
 )
-from cbptt.sequences import check_sequences, find_frame, flatten_steps, spell
+from cbptt.data.sequences import check_sequences, find_frame, flatten_steps, spell
 
 pd = pytest.importorskip("pandas")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -17,9 +17,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
 from cbptt import Ragged, losses, reference
+from cbptt.engine.results import Dropout
 from cbptt.losses import ACTIVATIONS, PAIRS
 from cbptt.parameters import INITIALISATIONS
-from cbptt.results import Dropout
 
 D, M, K = 2, 3, 3
 RAGGED, ONE = (4, 1, 3, 1), (4,)

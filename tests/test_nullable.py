@@ -23,7 +23,7 @@ from cbptt import (
     from_long,
     make_windows,
 )
-from cbptt.sequences import check_sequences
+from cbptt.data.sequences import check_sequences
 
 nan = np.nan
 quick = {"max_iter": 1, "random_state": 0}

@@ -8,11 +8,11 @@ from combinations import pairwise
 
 import cbptt
 from cbptt import losses, network
-from cbptt.batches import Batches, Step
+from cbptt.engine.batches import Batches, Step
+from cbptt.engine.results import Dropout
+from cbptt.engine.threads import one_blas_thread
+from cbptt.engine.truncation import Truncation
 from cbptt.optimizers import Adam, Moments
-from cbptt.results import Dropout
-from cbptt.threads import one_blas_thread
-from cbptt.truncation import Truncation
 
 GUARD = 1 << 14  # bytes on either side of an array
 PRECISIONS = ["float32", "float64"]

@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 
-from cbptt.sequences import (
+from cbptt.data.sequences import (
     Ragged,
     Sequences,
     check_sequences,

@@ -24,7 +24,7 @@ from cbptt import (
     RNNSequenceRegressor,
     testing,
 )
-from cbptt.sequences import check_sequences, flatten_steps
+from cbptt.data.sequences import check_sequences, flatten_steps
 from cbptt.testing import (
     check_sequence_estimator,
     parametrize_with_sequence_checks,

@@ -20,10 +20,10 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import cbptt
-from cbptt import threads
 from cbptt._team import Team, share_out
+from cbptt.engine import threads
+from cbptt.engine.threads import blas_libraries, in_team, one_blas_thread
 from cbptt.optimizers import Adam
-from cbptt.threads import blas_libraries, in_team, one_blas_thread
 
 LIMIT = 600  # seconds to wait for another thread: only what hangs is later
 

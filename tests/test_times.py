@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit, TimeSeriesSplit,
 
 from cbptt import Ragged, RNNForecaster, RNNSequenceRegressor, backtest, make_windows
 from cbptt.backtesting import mase, rmse, seasonal_naive
-from cbptt.sequences import check_sequences
+from cbptt.data.sequences import check_sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 T = 20

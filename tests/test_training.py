@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
 from cbptt import losses
+from cbptt.engine.results import Dropout
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, RmsProp, Sgd
-from cbptt.results import Dropout
 from cbptt.training import minimise
 
 D, M, K = 2, 5, 3

@@ -13,9 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
 from cbptt import reference
+from cbptt.data.sequences import check_sequences
+from cbptt.engine.truncation import Truncation, check_truncation
 from cbptt.optimizers import Adam, Sgd
-from cbptt.sequences import check_sequences
-from cbptt.truncation import Truncation, check_truncation
 
 D, M, K = 2, 4, 3
 LENGTHS = (7, 3, 12, 1, 8)

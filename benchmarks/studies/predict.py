@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from cbptt.sequences import check_sequences
+from cbptt.data.sequences import check_sequences
 from race import Times
 from report import Report
 from shapes import SHAPES, Array, Problem, equal

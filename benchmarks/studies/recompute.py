@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from cbptt.scratch import Scratch
+from cbptt.engine.scratch import Scratch
 from race import Times
 from report import Report
 from shapes import equal

@@ -10,20 +10,20 @@ __version__ = "0.1.0"
 # Public name to the module that defines it; a module is imported when its name is first used.
 _HOMES = {
     "RNN": "network",
-    "Ragged": "sequences",
-    "from_channels_first": "sequences",
-    "from_long": "tables",
-    "to_long": "tables",
-    "make_windows": "windows",
+    "Ragged": "data.sequences",
+    "from_channels_first": "data.sequences",
+    "from_long": "data.tables",
+    "to_long": "data.tables",
+    "make_windows": "data.windows",
     "PerSequence": "estimators",
     "PerTimestep": "estimators",
     "make_sequence_scorer": "estimators",
     "RNNClassifier": "estimators",
-    "RNNForecaster": "estimators",
+    "RNNForecaster": "forecasting.forecaster",
     "RNNRegressor": "estimators",
     "RNNSequenceClassifier": "estimators",
     "RNNSequenceRegressor": "estimators",
-    "backtest": "backtesting",
+    "backtest": "forecasting.backtesting",
     "backtesting": "",
     "datasets": "",
     "reference": "",
@@ -32,21 +32,21 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from cbptt import backtesting, datasets, reference, testing
-    from cbptt.backtesting import backtest
+    from cbptt.data.sequences import Ragged, from_channels_first
+    from cbptt.data.tables import from_long, to_long
+    from cbptt.data.windows import make_windows
     from cbptt.estimators import (
         PerSequence,
         PerTimestep,
         RNNClassifier,
-        RNNForecaster,
         RNNRegressor,
         RNNSequenceClassifier,
         RNNSequenceRegressor,
         make_sequence_scorer,
     )
+    from cbptt.forecasting.backtesting import backtest
+    from cbptt.forecasting.forecaster import RNNForecaster
     from cbptt.network import RNN
-    from cbptt.sequences import Ragged, from_channels_first
-    from cbptt.tables import from_long, to_long
-    from cbptt.windows import make_windows
 
 __all__ = [
     "RNN",

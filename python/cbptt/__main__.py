@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.config import show_versions, versions
+from cbptt.data.sequences import Ragged
 from cbptt.displays import HiddenStateDisplay, TrainingCurveDisplay
 from cbptt.network import RNN
-from cbptt.sequences import Ragged
 
 if TYPE_CHECKING:
     from cbptt.estimators import RNNClassifier

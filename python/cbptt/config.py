@@ -10,7 +10,7 @@ from typing import Any
 
 import cbptt
 from cbptt._kernels import instruction_set
-from cbptt.threads import blas_libraries, n_processors
+from cbptt.engine.threads import blas_libraries, n_processors
 
 __all__ = ["show_versions", "versions"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Sequences, finite_rule, flatten_steps, read_array
+from cbptt.data.sequences import Sequences, finite_rule, flatten_steps, read_array
 
 __all__ = [
     "ACTIVATIONS",

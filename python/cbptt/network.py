@@ -19,14 +19,14 @@ from cbptt._losses import LOSSES, evaluate
 from cbptt._plan import READOUTS as READOUT_CODES
 from cbptt._plan import Network
 from cbptt.architecture import Architecture, check_blas_size
-from cbptt.batches import Batches
+from cbptt.data.sequences import Sequences, cast_finite, check_sequences, read_array
+from cbptt.engine.batches import Batches
+from cbptt.engine.results import Derivatives, Dropout, Forward, Shard, ShardResult
+from cbptt.engine.scratch import Scratch, check_checkpoint, make_scratch
+from cbptt.engine.threads import in_team, one_blas_thread
+from cbptt.engine.truncation import Truncation, check_truncation
 from cbptt.losses import Targets, check_targets, flatten_targets, flatten_weights
 from cbptt.parameters import INITIALISATIONS, Layout, initialise
-from cbptt.results import Derivatives, Dropout, Forward, Shard, ShardResult
-from cbptt.scratch import Scratch, check_checkpoint, make_scratch
-from cbptt.sequences import Sequences, cast_finite, check_sequences, read_array
-from cbptt.threads import in_team, one_blas_thread
-from cbptt.truncation import Truncation, check_truncation
 
 __all__ = ["RNN", "Derivatives", "Forward", "Live", "Shard", "ShardResult"]
 
@@ -631,7 +631,7 @@ class RNN:
         ----------
         shard : Shard
         truncation : Truncation
-            From `cbptt.truncation.check_truncation`.
+            From `cbptt.engine.truncation.check_truncation`.
         n_threads : int, default=1
         checkpoint : int, "auto" or None, default=None
             See `loss_and_gradients`.

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.threads import one_blas_thread
+from cbptt.engine.threads import one_blas_thread
 
 __all__ = ["INITIALISATIONS", "Layout", "elman_layout", "initialise"]
 

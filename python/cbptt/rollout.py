@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cbptt import _rollout
 from cbptt._live import pack, packed_size
+from cbptt.engine.scratch import aligned
 from cbptt.network import RNN
-from cbptt.scratch import aligned
 
 __all__ = ["continue_series", "draw_symbols"]
 

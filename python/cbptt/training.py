@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.batches import Batches, Step
+from cbptt.data.sequences import Sequences
+from cbptt.engine.batches import Batches, Step
+from cbptt.engine.results import Dropout, Shard
+from cbptt.engine.threads import one_blas_thread
+from cbptt.engine.truncation import Truncation
 from cbptt.losses import Targets
 from cbptt.network import RNN
 from cbptt.optimizers import Moments, Optimizer
-from cbptt.results import Dropout, Shard
-from cbptt.sequences import Sequences
-from cbptt.threads import one_blas_thread
-from cbptt.truncation import Truncation
 
 __all__ = ["Descent", "Epoch", "Trainer", "minimise"]
 
@@ -74,7 +74,7 @@ class Trainer:
     moments : Moments, optional
         To go on from what an earlier trainer's optimiser remembers; it is changed in place.
     truncation : Truncation, optional
-        Run each mini-batch in windows, with a step after each (see `cbptt.truncation`).
+        Run each mini-batch in windows, with a step after each (see `cbptt.engine.truncation`).
     checkpoint : int, "auto" or None, default=None
         Which states are kept for the way back, see `RNN.loss_and_gradients`.
     n_threads : int, default=1

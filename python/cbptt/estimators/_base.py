@@ -23,6 +23,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 
+from cbptt.data.sequences import MAX_COUNT, Ragged, Sequences, check_sequences, spell
+from cbptt.engine.results import Shard
+from cbptt.engine.truncation import Truncation, check_truncation
 from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from cbptt.estimators._fitting import Fitting, History, Schedule
 from cbptt.estimators._forms import (
@@ -38,10 +41,7 @@ from cbptt.estimators._targets import steps_like
 from cbptt.losses import spell_place
 from cbptt.network import RNN
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
-from cbptt.results import Shard
-from cbptt.sequences import MAX_COUNT, Ragged, Sequences, check_sequences, spell
 from cbptt.training import Trainer
-from cbptt.truncation import Truncation, check_truncation
 
 # Sequences whose gradient L-BFGS computes at a time.
 FULL_BATCH = 256

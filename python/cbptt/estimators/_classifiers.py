@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from cbptt.data.sequences import Sequences, finite_rule, read_array, spell
+from cbptt.engine.results import Shard
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
 from cbptt.estimators._generation import Generating
 from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
@@ -24,8 +26,6 @@ from cbptt.estimators._targets import (
     TargetPerStep,
     steps_like,
 )
-from cbptt.results import Shard
-from cbptt.sequences import Sequences, finite_rule, read_array, spell
 
 _CONSTRAINTS = CONSTRAINTS | {"class_weight": [dict, StrOptions({"balanced"}), None]}
 

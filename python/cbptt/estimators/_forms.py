@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from cbptt.sequences import Sequences, check_sequences, column_labels, find_frame
-from cbptt.times import read_index
+from cbptt.data.sequences import Sequences, check_sequences, column_labels, find_frame
+from cbptt.data.times import read_index
 
 # Columns of a table that may well be the variables of one sequence.
 _FEW = 10

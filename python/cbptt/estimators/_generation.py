@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt.data.sequences import MAX_COUNT, Ragged, Sequences, finite_rule, read_array, spell
 from cbptt.estimators._parameters import make_generator
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN
 from cbptt.rollout import draw_symbols
-from cbptt.sequences import MAX_COUNT, Ragged, Sequences, finite_rule, read_array, spell
 
 _START = "expected a list or 1-D array of at least one label, or a list of such"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Sequences
+from cbptt.data.sequences import Sequences
 
 
 def mean_of_steps(sequences: Sequences, weights: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -17,10 +17,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from cbptt.data.sequences import Ragged, Sequences, check_sequences, flatten_steps, read_array
 from cbptt.estimators._forms import learn_form, read_alike
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.losses import flatten_weights
-from cbptt.sequences import Ragged, Sequences, check_sequences, flatten_steps, read_array
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

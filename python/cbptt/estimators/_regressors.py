@@ -12,11 +12,11 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 
+from cbptt.data.sequences import Sequences
+from cbptt.engine.results import Shard
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
 from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
 from cbptt.estimators._targets import POOLING_CONSTRAINT, TargetPerSequence, TargetPerStep
-from cbptt.results import Shard
-from cbptt.sequences import Sequences
 
 
 class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]

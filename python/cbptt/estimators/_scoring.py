@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from cbptt.data.sequences import Sequences, flatten_steps, read_ragged
 from cbptt.losses import flatten_weights
-from cbptt.sequences import Sequences, flatten_steps, read_ragged
 
 _METHODS = ("predict", "predict_proba", "decision_function")
 

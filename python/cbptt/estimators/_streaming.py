@@ -7,11 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.estimators._forms import check_names
-from cbptt.estimators._missing import indicate
-from cbptt.estimators._snapshot import Snapshot
-from cbptt.network import RNN
-from cbptt.sequences import (
+from cbptt.data.sequences import (
     MAX_COUNT,
     Sequences,
     cast_finite,
@@ -20,6 +16,10 @@ from cbptt.sequences import (
     read_array,
     spell,
 )
+from cbptt.estimators._forms import check_names
+from cbptt.estimators._missing import indicate
+from cbptt.estimators._snapshot import Snapshot
+from cbptt.network import RNN
 
 Array = NDArray[np.floating]
 

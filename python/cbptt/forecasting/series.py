@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import MAX_COUNT, Ragged, column_labels, date_columns, read_array, spell
-from cbptt.times import (
+from cbptt.data.sequences import MAX_COUNT, Ragged, column_labels, date_columns, read_array, spell
+from cbptt.data.times import (
     WITHOUT_TIMES,
     Times,
     check_one_level,

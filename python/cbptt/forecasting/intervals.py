@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.estimators._frames import (
+from cbptt.forecasting.framing import (
     Frame,
     Prepared,
     continue_origins,
     correct_bias,
     find_origins,
 )
+from cbptt.forecasting.series import SeriesSet
 from cbptt.network import RNN
-from cbptt.series import SeriesSet
 
 Array = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt.data.sequences import Sequences
 from cbptt.losses import Targets
-from cbptt.sequences import Sequences
 
 __all__ = ["Derivatives", "Dropout", "Forward", "Shard", "ShardResult"]
 

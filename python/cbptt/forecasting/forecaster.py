@@ -18,18 +18,9 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
+from cbptt.data.sequences import Ragged, Sequences
+from cbptt.data.times import Times
 from cbptt.estimators._base import _frames_below_caller
-from cbptt.estimators._frames import (
-    Frame,
-    Origins,
-    Prepared,
-    check_lengths,
-    continue_origins,
-    correct_bias,
-    find_origins,
-    prepare_series,
-)
-from cbptt.estimators._intervals import Calibration, calibrate, n_held_back
 from cbptt.estimators._parameters import (
     CONSTRAINTS,
     SharedParameters,
@@ -39,10 +30,18 @@ from cbptt.estimators._parameters import (
 )
 from cbptt.estimators._regressors import RNNSequenceRegressor
 from cbptt.estimators._snapshot import Snapshot
-from cbptt.estimators._splits import shuffles_time
-from cbptt.network import RNN
-from cbptt.sequences import Ragged, Sequences
-from cbptt.series import (
+from cbptt.forecasting.framing import (
+    Frame,
+    Origins,
+    Prepared,
+    check_lengths,
+    continue_origins,
+    correct_bias,
+    find_origins,
+    prepare_series,
+)
+from cbptt.forecasting.intervals import Calibration, calibrate, n_held_back
+from cbptt.forecasting.series import (
     SeriesSet,
     check_columns,
     check_count,
@@ -57,7 +56,8 @@ from cbptt.series import (
     read_integers,
     read_series,
 )
-from cbptt.times import Times
+from cbptt.forecasting.splits import shuffles_time
+from cbptt.network import RNN
 
 Array = NDArray[np.floating]
 

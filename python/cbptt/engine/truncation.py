@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Sequences, spell
+from cbptt.data.sequences import Sequences, spell
 
 __all__ = ["Truncation", "Window", "check_truncation"]
 

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Ragged, column_labels, read_array, read_ragged, spell
-from cbptt.times import check_one_level, read_index
+from cbptt.data.sequences import Ragged, column_labels, read_array, read_ragged, spell
+from cbptt.data.times import check_one_level, read_index
 
 __all__ = ["make_windows"]
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbptt.times import Times, read_index
+from cbptt.data.times import Times, read_index
 
 __all__ = [
     "Ragged",
@@ -83,7 +83,7 @@ class Ragged:
     Examples
     --------
     >>> import numpy as np
-    >>> from cbptt.sequences import Ragged
+    >>> from cbptt.data.sequences import Ragged
     >>> X = Ragged.from_sequences([np.zeros((3, 2)), np.ones((5, 2))])
     >>> X
     Ragged(n=2, steps=8, features=2, lengths 3..5, float64)

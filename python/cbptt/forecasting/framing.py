@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt.data.sequences import Ragged
+from cbptt.forecasting.series import Scale, SeriesSet, difference, fit_scale, integrate
 from cbptt.network import RNN
 from cbptt.rollout import continue_series
-from cbptt.sequences import Ragged
-from cbptt.series import Scale, SeriesSet, difference, fit_scale, integrate
 
 Array = NDArray[np.floating]
 

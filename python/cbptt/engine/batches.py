@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from cbptt import _bptt
 from cbptt._plan import Network
+from cbptt.engine.results import Dropout, Shard
+from cbptt.engine.scratch import Scratch, make_scratch
+from cbptt.engine.threads import in_team
+from cbptt.engine.truncation import Truncation, Window
 from cbptt.optimizers import Moments, Optimizer
-from cbptt.results import Dropout, Shard
-from cbptt.scratch import Scratch, make_scratch
-from cbptt.threads import in_team
-from cbptt.truncation import Truncation, Window
 
 __all__ = ["Batches", "Step"]
 

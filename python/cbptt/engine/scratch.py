@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt._plan import Network, Plan, guard
-from cbptt.sequences import Sequences
+from cbptt.data.sequences import Sequences
 
 __all__ = ["Scratch", "check_checkpoint", "make_scratch"]
 

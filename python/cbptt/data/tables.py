@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.sequences import Ragged, read_ragged
-from cbptt.times import read_index, read_times
+from cbptt.data.sequences import Ragged, read_ragged
+from cbptt.data.times import read_index, read_times
 
 __all__ = ["LongData", "from_long", "to_long"]
 

@@ -30,7 +30,8 @@ CORE = ROOT / "src" / "cbptt"
 FACE = "the package's face"
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
 ENGINE = {f"engine.{name}" for name in ("batches", "results", "scratch", "threads", "truncation")}
-FLAT = ENGINE | {"architecture", "data.sequences", "losses", "optimizers", "parameters"}
+DATA = {f"data.{name}" for name in ("frames", "ragged", "reading", "sequences")}
+FLAT = DATA | ENGINE | {"architecture", "losses", "optimizers", "parameters"}
 
 # Room to the rooms that it may import. A room is a module, or a folder as a whole. If the modules
 # of a folder have rows of their own, the folder's row is that of its __init__. To allow a folder is
@@ -40,17 +41,20 @@ ROOMS = {
     "backtesting": {"forecasting.backtesting"},
     "data": set(),
     "data.times": set(),
-    "data.sequences": {"data.times"},
-    "data.windows": {"data.sequences", "data.times"},
-    "data.tables": {"data.sequences", "data.times"},
+    "data.frames": set(),
+    "data.reading": {"data.frames", "data.times"},
+    "data.ragged": {"data.reading"},
+    "data.sequences": {"data.ragged", "data.reading", "data.times"},
+    "data.windows": DATA | {"data.times"},
+    "data.tables": DATA | {"data.times"},
     "architecture": {"losses", "parameters"},
     "parameters": {"engine.threads"},
-    "losses": COMPILED | {"data.sequences"},
+    "losses": COMPILED | DATA,
     "optimizers": COMPILED,
     "engine": set(),
     "engine.threads": {"_team"},
     "engine.scratch": COMPILED | {"data.sequences"},
-    "engine.truncation": {"data.sequences"},
+    "engine.truncation": DATA,
     "engine.results": {"data.sequences", "losses"},
     "engine.batches": COMPILED | ENGINE | {"optimizers"},
     "network": COMPILED | FLAT,
@@ -58,18 +62,18 @@ ROOMS = {
     "rollout": COMPILED | {"engine.scratch", "network"},
     "estimators": FLAT | {"data.times", "network", "rollout", "training"},
     "forecasting": set(),
-    "forecasting.series": {"data.sequences", "data.times"},
+    "forecasting.series": DATA | {"data.times"},
     "forecasting.backtesting": {"forecasting.series"},
     "forecasting.splits": set(),
-    "forecasting.framing": {"data.sequences", "forecasting.series", "network", "rollout"},
+    "forecasting.framing": {"data.ragged", "forecasting.series", "network", "rollout"},
     "forecasting.intervals": {"forecasting.framing", "forecasting.series", "network"},
-    "forecasting.forecaster": {"data.sequences", "data.times", "estimators", "forecasting"}
+    "forecasting.forecaster": DATA | {"data.times", "estimators", "forecasting"}
     | {"network"},
     "inspection": FLAT | {"network"},
     "persistence": {FACE, "network", "parameters"},
     "interop": {FACE, "network", "parameters"},
-    "datasets": {"data.sequences"},
-    "testing": {"data.sequences"},
+    "datasets": {"data.ragged"},
+    "testing": {"data.ragged"},
     "config": {FACE, "engine.threads", "_kernels"},
     "displays": set(),
     "reference": set(),

@@ -31,7 +31,8 @@ from cbptt import (
     _rollout,
     _team,
 )
-from cbptt.data.sequences import Ragged, Sequences, check_sequences
+from cbptt.data.ragged import Ragged
+from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.engine.results import Dropout
 from cbptt.engine.truncation import Truncation
 from cbptt.network import Shard

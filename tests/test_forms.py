@@ -23,7 +23,9 @@ from cbptt import (
     RNNSequenceRegressor,
     make_windows,
 )
-from cbptt.data.sequences import check_sequences, find_frame, flatten_steps, spell
+from cbptt.data.frames import find_frame
+from cbptt.data.reading import spell
+from cbptt.data.sequences import check_sequences, flatten_steps
 
 pd = pytest.importorskip("pandas")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -16,8 +16,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 
+from cbptt.data.ragged import Ragged
 from cbptt.data.sequences import (
-    Ragged,
     Sequences,
     check_sequences,
     flatten_steps,

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 # Public name to the module that defines it; a module is imported when its name is first used.
 _HOMES = {
     "RNN": "network",
-    "Ragged": "data.sequences",
+    "Ragged": "data.ragged",
     "from_channels_first": "data.sequences",
     "from_long": "data.tables",
     "to_long": "data.tables",
@@ -32,7 +32,8 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from cbptt import backtesting, datasets, reference, testing
-    from cbptt.data.sequences import Ragged, from_channels_first
+    from cbptt.data.ragged import Ragged
+    from cbptt.data.sequences import from_channels_first
     from cbptt.data.tables import from_long, to_long
     from cbptt.data.windows import make_windows
     from cbptt.estimators import (

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.config import show_versions, versions
-from cbptt.data.sequences import Ragged
+from cbptt.data.ragged import Ragged
 from cbptt.displays import HiddenStateDisplay, TrainingCurveDisplay
 from cbptt.network import RNN
 

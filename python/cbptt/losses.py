@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import Sequences, finite_rule, flatten_steps, read_array
+from cbptt.data.reading import finite_rule, read_array
+from cbptt.data.sequences import Sequences, flatten_steps
 
 __all__ = [
     "ACTIVATIONS",

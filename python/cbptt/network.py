@@ -19,7 +19,8 @@ from cbptt._losses import LOSSES, evaluate
 from cbptt._plan import READOUTS as READOUT_CODES
 from cbptt._plan import Network
 from cbptt.architecture import Architecture, check_blas_size
-from cbptt.data.sequences import Sequences, cast_finite, check_sequences, read_array
+from cbptt.data.reading import cast_finite, read_array
+from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.engine.batches import Batches
 from cbptt.engine.results import Derivatives, Dropout, Forward, Shard, ShardResult
 from cbptt.engine.scratch import Scratch, check_checkpoint, make_scratch

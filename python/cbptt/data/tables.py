@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import Ragged, read_ragged
+from cbptt.data.ragged import Ragged
+from cbptt.data.sequences import read_ragged
 from cbptt.data.times import read_index, read_times
 
 __all__ = ["LongData", "from_long", "to_long"]

@@ -9,7 +9,10 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import Ragged, column_labels, read_array, read_ragged, spell
+from cbptt.data.frames import column_labels
+from cbptt.data.ragged import Ragged
+from cbptt.data.reading import read_array, spell
+from cbptt.data.sequences import read_ragged
 from cbptt.data.times import check_one_level, read_index
 
 __all__ = ["make_windows"]

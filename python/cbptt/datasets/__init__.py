@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cbptt.data.sequences import Ragged
+from cbptt.data.ragged import Ragged
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import Sequences, spell
+from cbptt.data.reading import spell
+from cbptt.data.sequences import Sequences
 
 __all__ = ["Truncation", "Window", "check_truncation"]
 

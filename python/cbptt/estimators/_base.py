@@ -23,7 +23,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 
-from cbptt.data.sequences import MAX_COUNT, Ragged, Sequences, check_sequences, spell
+from cbptt.data.ragged import Ragged
+from cbptt.data.reading import MAX_COUNT, spell
+from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.engine.results import Shard
 from cbptt.engine.truncation import Truncation, check_truncation
 from cbptt.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks

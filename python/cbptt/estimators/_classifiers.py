@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from cbptt.data.sequences import Sequences, finite_rule, read_array, spell
+from cbptt.data.reading import finite_rule, read_array, spell
+from cbptt.data.sequences import Sequences
 from cbptt.engine.results import Shard
 from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
 from cbptt.estimators._generation import Generating

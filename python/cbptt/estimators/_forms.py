@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from cbptt.data.sequences import Sequences, check_sequences, column_labels, find_frame
+from cbptt.data.frames import column_labels, find_frame
+from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.data.times import read_index
 
 # Columns of a table that may well be the variables of one sequence.

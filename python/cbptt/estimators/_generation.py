@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import MAX_COUNT, Ragged, Sequences, finite_rule, read_array, spell
+from cbptt.data.ragged import Ragged
+from cbptt.data.reading import MAX_COUNT, finite_rule, read_array, spell
+from cbptt.data.sequences import Sequences
 from cbptt.estimators._parameters import make_generator
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.network import RNN

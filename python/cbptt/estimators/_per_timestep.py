@@ -17,7 +17,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from cbptt.data.sequences import Ragged, Sequences, check_sequences, flatten_steps, read_array
+from cbptt.data.ragged import Ragged
+from cbptt.data.reading import read_array
+from cbptt.data.sequences import Sequences, check_sequences, flatten_steps
 from cbptt.estimators._forms import learn_form, read_alike
 from cbptt.estimators._snapshot import Snapshot
 from cbptt.losses import flatten_weights

@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import (
-    MAX_COUNT,
-    Sequences,
-    cast_finite,
-    check_sequences,
-    find_frame,
-    read_array,
-    spell,
-)
+from cbptt.data.frames import find_frame
+from cbptt.data.reading import MAX_COUNT, cast_finite, read_array, spell
+from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.estimators._forms import check_names
 from cbptt.estimators._missing import indicate
 from cbptt.estimators._snapshot import Snapshot

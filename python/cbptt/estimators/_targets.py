@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import column_or_1d
 
-from cbptt.data.sequences import Ragged, Sequences
+from cbptt.data.ragged import Ragged
+from cbptt.data.sequences import Sequences
 from cbptt.losses import flatten_targets, flatten_weights, spell_place
 
 POOLING_CONSTRAINT = [StrOptions({"last", "mean", "max"})]

@@ -18,7 +18,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
-from cbptt.data.sequences import Ragged, Sequences
+from cbptt.data.ragged import Ragged
+from cbptt.data.sequences import Sequences
 from cbptt.data.times import Times
 from cbptt.estimators._base import _frames_below_caller
 from cbptt.estimators._parameters import (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import Ragged
+from cbptt.data.ragged import Ragged
 from cbptt.forecasting.series import Scale, SeriesSet, difference, fit_scale, integrate
 from cbptt.network import RNN
 from cbptt.rollout import continue_series

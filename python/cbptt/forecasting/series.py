@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.sequences import MAX_COUNT, Ragged, column_labels, date_columns, read_array, spell
+from cbptt.data.frames import column_labels, date_columns
+from cbptt.data.ragged import Ragged
+from cbptt.data.reading import MAX_COUNT, read_array, spell
 from cbptt.data.times import (
     WITHOUT_TIMES,
     Times,

@@ -48,7 +48,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from cbptt.data.sequences import Ragged
+from cbptt.data.ragged import Ragged
 
 __all__ = [
     "check_sequence_estimator",

@@ -1,10 +1,10 @@
-"""Common checks for scikit-learn estimators on sequences, whoever has written them.
+"""Common checks for scikit-learn estimators on sequences, of this package and of others.
 
 scikit-learn's `check_estimator` feeds an estimator with tables. These checks feed it with
-sequences of unequal lengths, in every form that this package reads, and ask what its users take
-for granted: that a neighbour in the batch, padding, or the memory a number lies in do not matter,
-that a copy of a model is the model, that splitters and searches work, and that what is wrong with
-X is told by its index.
+sequences of unequal lengths, in every form that this package reads, and check what its users rely
+on: that the outputs of a sequence do not depend on its neighbours in the batch, on padding or on
+memory layout, that a copy of a model is the model, that splitters and searches work, and that an
+error has the index of the sequence that is wrong.
 
 Every check is a function ``check_...(name, estimator_orig, targets="auto")``: the name is for
 messages, the estimator is cloned and never changed, and a claim that does not hold is an

@@ -24,12 +24,12 @@ Targets: TypeAlias = Literal["auto", "sequence", "step"]
 Outputs: TypeAlias = dict[str, list[Array]]
 
 LENGTHS = (3, 5, 1, 4, 2, 6, 3, 4, 7, 2, 5, 3)
-ODD = 7  # index of the sequence that is made wrong: a number that messages tell for nothing else
+ODD = 7  # index of the sequence that is made wrong: a number that has no other meaning in an error
 _MAX_ITER = 5
 
 ROUNDING = 1e-12  # the same model, whose sums may be added up in another order
-ROUNDING_SINGLE = 1e-5  # likewise, where it tells numbers in float32
-LEARNING = 1e-6  # two fits, likewise
+ROUNDING_SINGLE = 1e-5  # the same, for outputs in float32
+LEARNING = 1e-6  # two fits that should learn the same
 SINGLE = 1e-3  # two fits, one of them in float32
 
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
@@ -83,11 +83,13 @@ class Case:
             )
 
     def assert_same(self, actual: Outputs, expected: Outputs, what: str, tol: float = 0.0) -> None:
-        """All methods tell the same: to the last bit, or within tol, relative or absolute."""
+        """All methods return the same: to the last bit, or within tol, relative or absolute."""
         assert actual.keys() == expected.keys(), f"{self.name}: {what}: other methods."
-        for method, told in expected.items():
-            assert len(actual[method]) == len(told), f"{self.name}.{method}: {what}: other length."
-            for i, (ours, theirs) in enumerate(zip(actual[method], told, strict=True)):
+        for method, output in expected.items():
+            assert len(actual[method]) == len(output), (
+                f"{self.name}.{method}: {what}: other length."
+            )
+            for i, (ours, theirs) in enumerate(zip(actual[method], output, strict=True)):
                 where = f"{self.name}.{method} differs for sequence {i}: {what}."
                 assert ours.shape == theirs.shape, f"{where} {ours.shape} and {theirs.shape}."
                 if not tol or theirs.dtype.kind != "f":
@@ -131,11 +133,11 @@ class Case:
             ) from error
         for word in words:
             assert re.search(rf"\b({word})\b", str(error)), (
-                f"{self.name} refused {what}, without telling {word!r}: {error}"
+                f"{self.name} refused {what}, without naming {word!r}: {error}"
             )
 
     def assert_refuses_sequences(self, X: Any, y: Any, what: str, *words: str) -> None:
-        """Neither fit nor a method of a fitted estimator takes X, and the message tells why."""
+        """Fit and every method of a fitted estimator refuse X, with all the words."""
         self.assert_refuses(lambda: self.fit(X, y), f"{what} in fit", *words)
         model = self.fit()
         for method in methods_of(model):
@@ -143,12 +145,13 @@ class Case:
             self.assert_refuses(call, f"{what} in {method}", *words)
 
     def assert_refuses_odd_sequence(self, x: Any, what: str, y: Any = None) -> None:
-        """X with x in one place is refused, and the message tells the place."""
+        """X with x in one place is refused, and the error names the place."""
         X, y = with_odd(self.X, x), self.y if y is None else y
         self.assert_refuses_sequences(X, y, what, "X", str(ODD))
 
 
 def make_sequences(lengths: Sequence[int], n_features: int = 2, seed: int = 0) -> list[Array]:
+    """List of (T_i, D) arrays, of which the odd ones lie higher than the even ones."""
     rng = np.random.default_rng(seed)
     return [
         rng.normal(size=(T, n_features)) + (1.5 if i % 2 else -1.5) for i, T in enumerate(lengths)
@@ -185,20 +188,21 @@ def error_of(call: Callable[[], Any]) -> Exception | None:
 
 
 def methods_of(model: Any) -> list[str]:
+    """The names of the methods that give outputs."""
     return [method for method in _METHODS if hasattr(model, method)]
 
 
 def outputs_of(model: Any, X: Any) -> Outputs:
-    """What each method tells of each sequence."""
+    """The outputs of each method for each sequence."""
     return {
-        method: [np.asarray(told) for told in getattr(model, method)(X)]
+        method: [np.asarray(output) for output in getattr(model, method)(X)]
         for method in methods_of(model)
     }
 
 
 def part_of(outputs: Outputs, index: Sequence[int]) -> Outputs:
     """The outputs of some sequences."""
-    return {method: [told[i] for i in index] for method, told in outputs.items()}
+    return {method: [output[i] for i in index] for method, output in outputs.items()}
 
 
 @contextmanager
@@ -219,10 +223,10 @@ def kind_of_targets(estimator: Any, targets: Targets) -> Targets:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            told = next(iter(outputs_of(case.fit(), case.X).values()))
+            output = next(iter(outputs_of(case.fit(), case.X).values()))
     except Exception:  # whatever it raises, it did not learn a target for each step
         return "sequence"
-    lengths = [step_outputs.shape[:1] for step_outputs in told]
+    lengths = [step_outputs.shape[:1] for step_outputs in output]
     return "step" if lengths == [(T,) for T in LENGTHS] else "sequence"
 
 

@@ -37,21 +37,21 @@ def check_no_sequences(case: Case) -> None:
 
 @check()
 def check_no_steps(case: Case) -> None:
-    """A sequence without steps is refused, and told by its index."""
+    """A sequence without steps is refused, and the error has its index."""
     y = with_odd(case.y, case.y[ODD][:0]) if case.per_step else case.y
     case.assert_refuses_odd_sequence(np.empty((0, 2)), "a sequence of 0 steps", y)
 
 
 @check()
 def check_unequal_features(case: Case) -> None:
-    """A sequence with another number of variables is refused, and told by its index."""
+    """A sequence with another number of variables is refused, and the error has its index."""
     odd = np.ones((LENGTHS[ODD], 3))
     case.assert_refuses_odd_sequence(odd, "a sequence of 3 variables among those of 2")
 
 
 @check(refuses_nan)
 def check_nan(case: Case) -> None:
-    """NaN is refused, and told by the index of its sequence, unless the tags allow it."""
+    """NaN is refused with the index of its sequence, unless the tags allow it."""
     odd = case.X[ODD].copy()
     odd[1, 1] = np.nan
     case.assert_refuses_odd_sequence(odd, "NaN")
@@ -59,7 +59,7 @@ def check_nan(case: Case) -> None:
 
 @check()
 def check_infinity(case: Case) -> None:
-    """Infinity is refused, and told by the index of its sequence."""
+    """Infinity is refused, and the error has the index of its sequence."""
     for value in (np.inf, -np.inf):
         odd = case.X[ODD].copy()
         odd[1, 1] = value
@@ -68,7 +68,7 @@ def check_infinity(case: Case) -> None:
 
 @check()
 def check_text(case: Case) -> None:
-    """Text in place of numbers is refused, and told by the index of its sequence."""
+    """Text in place of numbers is refused, and the error has the index of its sequence."""
     odd = np.full((LENGTHS[ODD], 2), "1")
     case.assert_refuses_odd_sequence(odd, "text")
 
@@ -120,7 +120,7 @@ def check_features_at_predict(case: Case) -> None:
 
 @check(predictor)
 def check_number_of_targets(case: Case) -> None:
-    """Fewer or more targets than sequences are refused, and both numbers are told."""
+    """Fewer or more targets than sequences are refused, and the error has both numbers."""
     n = len(case.X)
     for index in (range(n - 1), [*range(n), 0]):
         y = take(case.y, list(index))
@@ -136,7 +136,7 @@ def check_no_targets(case: Case) -> None:
 
 @check(predictor, per_step)
 def check_steps_of_targets(case: Case) -> None:
-    """Fewer or more targets than steps in one sequence are refused, and told by its index."""
+    """Fewer or more targets than steps in one sequence are refused, and the error has its index."""
     steps = case.y[ODD]
     for odd in (steps[:-1], np.append(steps, steps[-1])):
         what = f"{len(odd)} targets for a sequence of {len(steps)} steps"

@@ -117,10 +117,12 @@ def check_steps_of_an_array(case: Case) -> None:
     n, T, _ = case.equal.shape
     model = case.fit(case.equal, case.equal_y)
     for method in methods_of(model):
-        told = getattr(model, method)(case.equal)
-        assert isinstance(told, np.ndarray), f"{name}.{method} gave {type(told)} for an array."
-        assert told.dtype != object, f"{name}.{method} gave an object array for an array."
-        assert told.shape[:2] == (n, T), f"{name}.{method} gave shape {told.shape} for ({n}, {T})."
+        output = getattr(model, method)(case.equal)
+        assert isinstance(output, np.ndarray), f"{name}.{method} gave {type(output)} for an array."
+        assert output.dtype != object, f"{name}.{method} gave an object array for an array."
+        assert output.shape[:2] == (n, T), (
+            f"{name}.{method} gave shape {output.shape} for ({n}, {T})."
+        )
     assert model.predict(case.equal).shape == (n, T), f"{name}.predict did not give (n, T)."
 
 
@@ -130,12 +132,12 @@ def check_steps_of_ragged(case: Case) -> None:
     model = case.fit()
     for form, make in FORMS.items():
         for method in methods_of(model):
-            told = getattr(model, method)(make(case.X))
-            what = f"{case.name}.{method} gave {type(told).__name__} for {form}"
-            assert isinstance(told, np.ndarray), f"{what}; expected an object array."
-            assert told.dtype == object, f"{what} of {told.dtype}; expected objects."
-            assert told.shape == (len(case.X),), f"{what} of shape {told.shape}."
-            lengths = tuple(len(steps) for steps in told)
+            output = getattr(model, method)(make(case.X))
+            what = f"{case.name}.{method} gave {type(output).__name__} for {form}"
+            assert isinstance(output, np.ndarray), f"{what}; expected an object array."
+            assert output.dtype == object, f"{what} of {output.dtype}; expected objects."
+            assert output.shape == (len(case.X),), f"{what} of shape {output.shape}."
+            lengths = tuple(len(steps) for steps in output)
             assert lengths == LENGTHS, f"{what} of lengths {lengths}; expected {LENGTHS}."
         assert all(steps.ndim == 1 for steps in model.predict(make(case.X))), (
             f"{case.name}.predict did not give (T_i,) arrays for {form}."
@@ -149,11 +151,15 @@ def check_one_output_per_sequence(case: Case) -> None:
     model = case.fit()
     for form, make in FORMS.items():
         for method in methods_of(model):
-            told = getattr(model, method)(make(case.X))
-            assert isinstance(told, np.ndarray), f"{name}.{method} gave {type(told)} for {form}."
-            assert told.dtype != object, f"{name}.{method} gave an object array for {form}."
+            output = getattr(model, method)(make(case.X))
+            assert isinstance(output, np.ndarray), (
+                f"{name}.{method} gave {type(output)} for {form}."
+            )
+            assert output.dtype != object, f"{name}.{method} gave an object array for {form}."
             shape = (len(case.X), len(model.classes_)) if "proba" in method else (len(case.X),)
-            assert told.shape[: len(shape)] == shape, f"{name}.{method} gave shape {told.shape}."
+            assert output.shape[: len(shape)] == shape, (
+                f"{name}.{method} gave shape {output.shape}."
+            )
         shape = model.predict(make(case.X)).shape
         assert shape == (len(case.X),), f"{name}.predict gave shape {shape} for {form}."
 
@@ -162,9 +168,9 @@ def check_one_output_per_sequence(case: Case) -> None:
 def check_dtype_of_predictions(case: Case) -> None:
     """Numbers and probabilities are floating, and labels have the dtype of classes_."""
     model = case.fit()
-    for method, told in outputs_of(model, case.X).items():
-        for told_of_one in told:
-            dtype = told_of_one.dtype
+    for method, outputs in outputs_of(model, case.X).items():
+        for output in outputs:
+            dtype = output.dtype
             if method == "predict" and is_classifier(model):
                 assert dtype == model.classes_.dtype, f"{case.name}.predict gave labels of {dtype}."
             else:
@@ -187,13 +193,13 @@ def check_several_targets(case: Case) -> None:
         assert not multi_output, f"{name} has the tag multi_output, and refused several targets."
         return
     predictions = model.predict(case.X)
-    shapes = [np.shape(told) for told in predictions]
+    shapes = [np.shape(output) for output in predictions]
     expected = [np.shape(row) for row in columns]
     assert shapes == expected, f"{name}.predict gave {shapes} for targets of {expected}."
     if case.per_step:
-        told = model.predict(case.equal)
+        output = model.predict(case.equal)
         shape = (*case.equal.shape[:2], 3)
-        assert np.shape(told) == shape, f"{name}.predict gave {np.shape(told)}, not {shape}."
+        assert np.shape(output) == shape, f"{name}.predict gave {np.shape(output)}, not {shape}."
 
 
 @check(needs_fit)

@@ -20,17 +20,17 @@ from cbptt.testing.registry import (
 
 @check()
 def check_order_of_sequences(case: Case) -> None:
-    """Sequences in another order are told the same of."""
+    """Sequences in another order have the same outputs."""
     model = case.fit()
     order = np.random.default_rng(0).permutation(len(case.X))
-    told = outputs_of(model, [case.X[i] for i in order])
+    output = outputs_of(model, [case.X[i] for i in order])
     expected = part_of(outputs_of(model, case.X), list(order))
-    case.assert_same(told, expected, "in another order", ROUNDING)
+    case.assert_same(output, expected, "in another order", ROUNDING)
 
 
 @check()
 def check_alone_or_in_a_batch(case: Case) -> None:
-    """A sequence alone is told the same of as among others."""
+    """A sequence alone has the same outputs as among others."""
     model = case.fit()
     among_others = outputs_of(model, case.X)
     for i, x in enumerate(case.X):
@@ -40,11 +40,11 @@ def check_alone_or_in_a_batch(case: Case) -> None:
 
 @check()
 def check_longer_neighbour(case: Case) -> None:
-    """Sequences beside a much longer one of larger values are told the same of."""
+    """Sequences beside a much longer one of larger values have the same outputs."""
     model = case.fit()
     longer = 10 * make_sequences([50])[0]
-    told = part_of(outputs_of(model, [*case.X, longer]), range(len(case.X)))
-    case.assert_same(told, outputs_of(model, case.X), "beside a longer one", ROUNDING)
+    output = part_of(outputs_of(model, [*case.X, longer]), range(len(case.X)))
+    case.assert_same(output, outputs_of(model, case.X), "beside a longer one", ROUNDING)
 
 
 @check()
@@ -58,14 +58,14 @@ def check_padding_cut_off(case: Case) -> None:
 
 @check(per_step)
 def check_no_knowledge_of_the_future(case: Case) -> None:
-    """What is told of a step depends on the steps up to it, and on none after it."""
+    """The output of a step depends on the steps up to it, and on none after it."""
     model = case.fit()
-    told = outputs_of(model, [x[: len(x) // 2 + 1] for x in case.X])
+    output = outputs_of(model, [x[: len(x) // 2 + 1] for x in case.X])
     halves = {
         method: [steps[: len(x) // 2 + 1] for steps, x in zip(whole, case.X, strict=True)]
         for method, whole in outputs_of(model, case.X).items()
     }
-    case.assert_same(told, halves, "without the later half", ROUNDING)
+    case.assert_same(output, halves, "without the later half", ROUNDING)
     changed = [np.concatenate([x[: len(x) // 2 + 1], -x[len(x) // 2 + 1 :]]) for x in case.X]
     other_future = {
         method: [steps[: len(x) // 2 + 1] for steps, x in zip(whole, case.X, strict=True)]

@@ -22,16 +22,16 @@ from cbptt.testing.registry import (
 
 
 def _check_labels(case: Case, labels: list[Any]) -> None:
-    """The classes are the labels, sorted, and every method tells of them and of no other."""
+    """The classes are the labels, sorted, and every method returns these and no other."""
     model = case.fit(case.X, case.labels(labels))
     assert_array_equal(model.classes_, sorted(labels), err_msg=f"{case.name}.classes_")
     outputs = outputs_of(model, case.X)
-    for told in outputs["predict"]:
-        others = np.setdiff1d(told, labels)
+    for output in outputs["predict"]:
+        others = np.setdiff1d(output, labels)
         assert not others.size, f"{case.name}.predict gave {others}, which is not among {labels}."
-    for i, told in enumerate(outputs.get("predict_proba", [])):
+    for i, output in enumerate(outputs.get("predict_proba", [])):
         shape = (*outputs["predict"][i].shape, len(labels))
-        assert told.shape == shape, f"{case.name}.predict_proba gave {told.shape}, not {shape}."
+        assert output.shape == shape, f"{case.name}.predict_proba gave {output.shape}, not {shape}."
 
 
 @check(classifier)
@@ -54,17 +54,19 @@ def check_two_classes(case: Case) -> None:
 
 @check(classifier)
 def check_one_class(case: Case) -> None:
-    """One class alone is predicted everywhere, or refused with a message that tells of classes."""
+    """One class alone is predicted everywhere, or refused with an error that names classes."""
     y = case.labels(["only"])
     error = error_of(partial(case.fit, case.X, y))
     if isinstance(error, ValueError):
         assert re.search("class|label", str(error)), f"{case.name} refused one class: {error}"
         return
     outputs = outputs_of(case.fit(case.X, y), case.X)
-    for told in outputs["predict"]:
-        assert (told == "only").all(), f"{case.name}.predict gave {told} for one class."
-    for told in outputs.get("predict_proba", []):
-        assert_allclose(told, np.ones((*told.shape[:-1], 1)), err_msg=f"{case.name}.predict_proba")
+    for output in outputs["predict"]:
+        assert (output == "only").all(), f"{case.name}.predict gave {output} for one class."
+    for output in outputs.get("predict_proba", []):
+        assert_allclose(
+            output, np.ones((*output.shape[:-1], 1)), err_msg=f"{case.name}.predict_proba"
+        )
 
 
 @check(with_probabilities)
@@ -72,15 +74,15 @@ def check_predict_is_argmax(case: Case) -> None:
     """The predicted class is the most probable one."""
     model = case.fit(case.X, case.labels([0, 1, 2]))
     outputs = outputs_of(model, case.X)
-    for told, probabilities in zip(outputs["predict"], outputs["predict_proba"], strict=True):
+    for output, probabilities in zip(outputs["predict"], outputs["predict_proba"], strict=True):
         most_probable = model.classes_[probabilities.argmax(axis=-1)]
-        assert_array_equal(told, most_probable, err_msg=f"{case.name}.predict is not the argmax.")
+        assert_array_equal(output, most_probable, err_msg=f"{case.name}.predict is not the argmax.")
 
 
 @check(with_probabilities)
 def check_probabilities(case: Case) -> None:
     """Probabilities lie between 0 and 1, and those of all classes sum to 1."""
     model = case.fit(case.X, case.labels([0, 1, 2]))
-    for told in outputs_of(model, case.X)["predict_proba"]:
-        assert ((told >= 0) & (told <= 1)).all(), f"{case.name}.predict_proba gave {told}."
-        assert_allclose(told.sum(axis=-1), 1, rtol=1e-6, err_msg=f"{case.name}.predict_proba")
+    for output in outputs_of(model, case.X)["predict_proba"]:
+        assert ((output >= 0) & (output <= 1)).all(), f"{case.name}.predict_proba gave {output}."
+        assert_allclose(output.sum(axis=-1), 1, rtol=1e-6, err_msg=f"{case.name}.predict_proba")

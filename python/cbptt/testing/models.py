@@ -116,17 +116,17 @@ def check_global_random_state(case: Case) -> None:
     """With a seed, NumPy's global random state is neither read nor moved on."""
     before = np.random.get_state()  # noqa: NPY002
     try:
-        told = []
+        results = []
         for seed in (1, 2):
             np.random.seed(seed)  # noqa: NPY002
             state = joblib.hash(np.random.get_state())  # noqa: NPY002
             model = case.fit()
-            told.append(outputs_of(model, case.X))
+            results.append(outputs_of(model, case.X))
             after = joblib.hash(np.random.get_state())  # noqa: NPY002
             assert after == state, f"{case.name} drew from NumPy's global random state."
     finally:
         np.random.set_state(before)  # noqa: NPY002
-    case.assert_same(told[0], told[1], "another global random state")
+    case.assert_same(results[0], results[1], "another global random state")
 
 
 @check()
@@ -178,30 +178,30 @@ def check_not_fitted(case: Case) -> None:
 
 @check()
 def check_predict_twice(case: Case) -> None:
-    """A model tells the same bits again, whatever it was asked meanwhile."""
+    """A model returns the same bits again after predictions for other sequences."""
     model = case.fit()
     expected = outputs_of(model, case.X)
     outputs_of(model, [-10 * x for x in case.X[:3]])
-    case.assert_same(outputs_of(model, case.X), expected, "asked again")
+    case.assert_same(outputs_of(model, case.X), expected, "predicted again")
 
 
 @check()
 def check_other_process(case: Case) -> None:
-    """A model tells the same bits in another process."""
+    """A model returns the same bits in another process."""
     model = case.fit()
     parts = [case.X[:5], case.X[5:]]
     tasks = [joblib.delayed(outputs_of)(model, part) for part in parts]
-    told = joblib.Parallel(n_jobs=2, backend="loky")(tasks)
-    for part, outputs in zip(parts, told, strict=True):
+    results = joblib.Parallel(n_jobs=2, backend="loky")(tasks)
+    for part, outputs in zip(parts, results, strict=True):
         case.assert_same(outputs, outputs_of(model, part), "in another process")
 
 
 @check()
 def check_threads(case: Case) -> None:
-    """A model that four threads ask at a time tells each the bits that it tells one."""
+    """A model that four threads use at a time returns the bits that it returns to one."""
     model = case.fit()
     parts = [case.X[i % 8 : i % 8 + 4] for i in range(16)]
     with ThreadPoolExecutor(4) as threads:
-        told = list(threads.map(partial(outputs_of, model), parts))
-    for part, outputs in zip(parts, told, strict=True):
-        case.assert_same(outputs, outputs_of(model, part), "asked by four threads")
+        results = list(threads.map(partial(outputs_of, model), parts))
+    for part, outputs in zip(parts, results, strict=True):
+        case.assert_same(outputs, outputs_of(model, part), "in four threads")

@@ -52,44 +52,55 @@ def check(*conditions: Condition) -> Callable[[Callable[[Case], None]], Check]:
 
 
 def per_step(estimator: Any, targets: Targets) -> bool:
+    """Whether it learns a target for each step."""
     return targets == "step"
 
 
 def per_sequence(estimator: Any, targets: Targets) -> bool:
+    """Whether it learns a target for each sequence."""
     return targets == "sequence"
 
 
 def predictor(estimator: Any, targets: Targets) -> bool:
+    """Whether it is a classifier or a regressor."""
     return bool(is_classifier(estimator) or is_regressor(estimator))
 
 
 def regressor(estimator: Any, targets: Targets) -> bool:
+    """Whether it is a regressor."""
     return bool(is_regressor(estimator))
 
 
 def classifier(estimator: Any, targets: Targets) -> bool:
+    """Whether it is a classifier."""
     return bool(is_classifier(estimator))
 
 
 def with_probabilities(estimator: Any, targets: Targets) -> bool:
+    """Whether it is a classifier that predicts probabilities."""
     return classifier(estimator, targets) and hasattr(estimator, "predict_proba")
 
 
 def seeded(estimator: Any, targets: Targets) -> bool:
+    """Whether a parameter is a random state, its own or that of an estimator in it."""
     return any(name.rpartition("__")[2] == "random_state" for name in estimator.get_params())
 
 
 def needs_fit(estimator: Any, targets: Targets) -> bool:
+    """Whether it must be fitted before its other methods."""
     return bool(get_tags(estimator).requires_fit)
 
 
 def needs_targets(estimator: Any, targets: Targets) -> bool:
+    """Whether fit needs y."""
     return bool(get_tags(estimator).target_tags.required)
 
 
 def refuses_nan(estimator: Any, targets: Targets) -> bool:
+    """Whether NaN in X is an error, by its tags."""
     return not get_tags(estimator).input_tags.allow_nan
 
 
 def weighted(estimator: Any, targets: Targets) -> bool:
+    """Whether fit takes sample_weight."""
     return bool(has_fit_parameter(estimator, "sample_weight"))

@@ -29,8 +29,8 @@ def check_sequence_estimator(
     estimator : estimator object
         A classifier, a regressor or a transformer. It is cloned and not changed.
     targets : {"auto", "sequence", "step"}, default="auto"
-        Whether it learns and tells one value for each sequence, or one for each step. "auto" fits
-        it once on targets of each step: if one comes back for each, it is "step".
+        Whether it learns and predicts one value for each sequence, or one for each step. "auto"
+        fits it once on targets of each step: if it predicts one for each, it is "step".
     expected_failed_checks : dict of check name to reason, optional
         Checks that may fail. A model that reads sequences in both directions, for instance, cannot
         pass `check_no_knowledge_of_the_future`.

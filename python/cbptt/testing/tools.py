@@ -56,8 +56,8 @@ def check_train_test_split(case: Case) -> None:
         )
         model = case.fit([case.X[i] for i in train], take(case.y, train))
         expected = outputs_of(model, [case.X[i] for i in test])
-        told = outputs_of(case.fit(X_train, y_train), X_test)
-        case.assert_same(told, expected, f"{form}, split", LEARNING)
+        output = outputs_of(case.fit(X_train, y_train), X_test)
+        case.assert_same(output, expected, f"{form}, split", LEARNING)
 
 
 @check(predictor)
@@ -80,13 +80,13 @@ def check_cross_val_predict(case: Case) -> None:
     """cross_val_predict gives the predictions of the folds, for a list and for a Ragged."""
     expected: list[Any] = [None] * len(case.X)
     for model, test in _fold_models(case):
-        for i, told in zip(test, model.predict([case.X[i] for i in test]), strict=True):
-            expected[i] = np.asarray(told)
+        for i, output in zip(test, model.predict([case.X[i] for i in test]), strict=True):
+            expected[i] = np.asarray(output)
     for form in ("list", "Ragged"):
         X = FORMS[form](case.X)
         with few_iterations():
             predictions = cross_val_predict(case.estimator, X, case.y, cv=_FOLDS)
-        outputs = {"predict": [np.asarray(told) for told in predictions]}
+        outputs = {"predict": [np.asarray(output) for output in predictions]}
         what = f"cross_val_predict for {form}"
         case.assert_same(outputs, {"predict": expected}, what, LEARNING)
 
@@ -102,14 +102,14 @@ def check_grid_search(case: Case) -> None:
     assert np.isfinite(search.best_score_), f"{case.name}: best_score_ is {search.best_score_}."
     expected = outputs_of(case.fit(), case.X)
     case.assert_same(outputs_of(search.best_estimator_, case.X), expected, "GridSearchCV", LEARNING)
-    predictions = {"predict": [np.asarray(told) for told in search.predict(case.X)]}
+    predictions = {"predict": [np.asarray(output) for output in search.predict(case.X)]}
     expected = {"predict": expected["predict"]}
     case.assert_same(predictions, expected, "GridSearchCV.predict", LEARNING)
 
 
 @check()
 def check_pipeline(case: Case) -> None:
-    """A pipeline with a step that changes nothing tells what the estimator tells alone."""
+    """A pipeline with a step that changes nothing returns what the estimator returns alone."""
     expected = outputs_of(case.fit(), case.X)
     for form in ("list", "Ragged"):
         X = FORMS[form](case.X)

@@ -33,8 +33,8 @@ def check_weights_of_one(case: Case) -> None:
     expected = outputs_of(case.fit(), case.X)
     ones = np.ones(len(case.X))
     for what, weight in {"an array": ones, "a list": ones.tolist(), "None": None}.items():
-        told = outputs_of(case.fit(sample_weight=weight), case.X)
-        case.assert_same(told, expected, f"weights of 1 as {what}", LEARNING)
+        output = outputs_of(case.fit(sample_weight=weight), case.X)
+        case.assert_same(output, expected, f"weights of 1 as {what}", LEARNING)
 
 
 @check(weighted, predictor, per_step)
@@ -43,8 +43,8 @@ def check_step_weights_of_one(case: Case) -> None:
     expected = outputs_of(case.fit(), case.X)
     ones = [np.ones(T) for T in LENGTHS]
     for form, make in FORMS.items():
-        told = outputs_of(case.fit(sample_weight=make(ones)), case.X)
-        case.assert_same(told, expected, f"step weights of 1 as {form}", LEARNING)
+        output = outputs_of(case.fit(sample_weight=make(ones)), case.X)
+        case.assert_same(output, expected, f"step weights of 1 as {form}", LEARNING)
 
 
 @check(weighted)
@@ -54,8 +54,8 @@ def check_weight_zero(case: Case) -> None:
     weight = with_odd(np.ones(len(X)), 0)
     others = np.flatnonzero(weight)
     expected = outputs_of(case.fit([X[i] for i in others], take(case.y, others)), case.X)
-    told = outputs_of(case.fit(X, case.y, sample_weight=weight), case.X)
-    case.assert_same(told, expected, "a weight of 0", LEARNING)
+    output = outputs_of(case.fit(X, case.y, sample_weight=weight), case.X)
+    case.assert_same(output, expected, "a weight of 0", LEARNING)
 
 
 @check(weighted)
@@ -65,8 +65,8 @@ def check_weight_two(case: Case) -> None:
     twice = [*range(len(X)), ODD]
     weight = with_odd(np.ones(len(X)), 2)
     expected = outputs_of(case.fit([X[i] for i in twice], take(case.y, twice)), case.X)
-    told = outputs_of(case.fit(X, case.y, sample_weight=weight), case.X)
-    case.assert_same(told, expected, "a weight of 2", LEARNING)
+    output = outputs_of(case.fit(X, case.y, sample_weight=weight), case.X)
+    case.assert_same(output, expected, "a weight of 2", LEARNING)
 
 
 @check(weighted)

@@ -578,7 +578,7 @@ def test_every_parameter_has_a_bad_value_in_the_table() -> None:
 
 # ---- RNN ----------------------------------------------------------------------------------------
 
-AT_LEAST_1 = "an integer of at least 1"
+AT_LEAST_1 = "an int from 1 up"
 EITHER_FLOAT = "expected float32 or float64"
 
 BAD_NETWORKS: list[tuple[dict[str, Any], Any, str, str]] = [

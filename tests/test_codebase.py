@@ -30,7 +30,7 @@ CORE = ROOT / "src" / "cbptt"
 FACE = "the package's face"
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
 ENGINE = {f"engine.{name}" for name in ("batches", "results", "scratch", "threads", "truncation")}
-DATA = {f"data.{name}" for name in ("frames", "ragged", "reading", "sequences")}
+DATA = {f"data.{name}" for name in ("frames", "integers", "ragged", "reading", "sequences")}
 FLAT = DATA | ENGINE | {"architecture", "losses", "optimizers", "parameters"}
 
 # Room to the rooms that it may import. A room is a module, or a folder as a whole. If the modules
@@ -43,17 +43,18 @@ ROOMS = {
     "data.times": set(),
     "data.frames": set(),
     "data.reading": {"data.frames", "data.times"},
+    "data.integers": {"data.reading"},
     "data.ragged": {"data.reading"},
     "data.sequences": {"data.ragged", "data.reading", "data.times"},
     "data.windows": DATA | {"data.times"},
     "data.tables": DATA | {"data.times"},
-    "architecture": {"losses", "parameters"},
+    "architecture": DATA | {"losses", "parameters"},
     "parameters": {"engine.threads"},
     "losses": COMPILED | DATA,
     "optimizers": COMPILED,
     "engine": set(),
     "engine.threads": {"_team"},
-    "engine.scratch": COMPILED | {"data.sequences"},
+    "engine.scratch": COMPILED | DATA,
     "engine.truncation": DATA,
     "engine.results": {"data.sequences", "losses"},
     "engine.batches": COMPILED | ENGINE | {"optimizers"},
@@ -63,7 +64,7 @@ ROOMS = {
     "estimators": FLAT | {"data.times", "network", "rollout", "training"},
     "forecasting": set(),
     "forecasting.series": DATA | {"data.times"},
-    "forecasting.backtesting": {"forecasting.series"},
+    "forecasting.backtesting": {"data.integers", "forecasting.series"},
     "forecasting.splits": set(),
     "forecasting.framing": {"data.ragged", "forecasting.series", "network", "rollout"},
     "forecasting.intervals": {"forecasting.framing", "forecasting.series", "network"},

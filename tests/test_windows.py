@@ -119,10 +119,20 @@ def test_a_data_frame_is_one_series_and_a_column_of_it_too():
         (np.zeros((2, 2, 2, 2)), {"length": 2}, ValueError, r"shape \(2, 2, 2, 2\)"),
         (np.ma.zeros(5), {"length": 2}, TypeError, "series as a masked array"),
         (iter([1.0]), {"length": 2}, TypeError, r"Pass list\(series\)"),
-        (np.zeros(5), {"length": 0}, ValueError, "length=0; expected at least 1"),
-        (np.zeros(5), {"length": 2, "stride": 0}, ValueError, "stride=0; expected at least 1"),
-        (np.zeros(5), {"length": 2, "horizon": -1}, ValueError, "horizon=-1; expected at least 0"),
-        (np.zeros(5), {"length": 2.0}, TypeError, r"length=2\.0; expected an integer"),
+        (np.zeros(5), {"length": 0}, ValueError, "length=0; expected an int from 1 up"),
+        (
+            np.zeros(5),
+            {"length": 2, "stride": 0},
+            ValueError,
+            "stride=0; expected an int",
+        ),
+        (
+            np.zeros(5),
+            {"length": 2, "horizon": -1},
+            ValueError,
+            "horizon=-1; expected an int from 0",
+        ),
+        (np.zeros(5), {"length": 2.0}, TypeError, r"length=2\.0; expected an int"),
     ],
 )
 def test_what_cannot_be_cut_is_named(series, options, error, message):

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from cbptt.data.integers import MAX_COUNT, read_integer
+from cbptt.data.reading import spell
 from cbptt.losses import ACTIVATIONS, OUTPUT_ACTIVATIONS, PAIRS, READOUTS, check_pair
 from cbptt.parameters import Layout, elman_layout
 
@@ -47,11 +49,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         for name in ("n_inputs", "hidden_size", "n_outputs"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"RNN got {name}={size!r}; expected an integer of at least 1.")
-            check_blas_size(size, f"{name}={size}")
-            object.__setattr__(self, name, int(size))
+            size = read_integer(getattr(self, name), caller="RNN", name=name, most=None)
+            check_blas_size(size, f"{name}={spell(size)}")
+            object.__setattr__(self, name, size)
         for name, allowed in (
             ("activation", ACTIVATIONS),
             ("output_activation", OUTPUT_ACTIVATIONS),
@@ -102,11 +102,11 @@ class Architecture:
         return cls(**values)
 
 
-def check_blas_size(size: int | np.integer[Any], what: str) -> None:
+def check_blas_size(size: int, what: str) -> None:
     """Refuse a size that a BLAS with 32-bit integers would misread."""
-    if size > 2**31 - 1:
+    if size > MAX_COUNT:
         raise ValueError(
-            f"RNN got {what}; BLAS takes at most {2**31 - 1} in a dimension. Pass fewer at a time."
+            f"RNN got {what}; BLAS takes at most {MAX_COUNT} in a dimension. Pass fewer at a time."
         )
 
 

@@ -23,9 +23,6 @@ Array: TypeAlias = NDArray[Any]
 Lengths: TypeAlias = NDArray[np.intp]
 Form: TypeAlias = Literal["list", "ragged", "3d", "2d"]
 
-# What any count may be: a BLAS with 32-bit integers takes no larger dimension.
-MAX_COUNT = 2**31 - 1
-
 NUMBERS = "biuf"  # dtype.kind of features: bool, integer, floating
 _LABELS = "biufU"  # dtype.kind of what may stand beside the steps: numbers or text
 _EACH = "every sequence must be (n_timesteps, n_features)"
@@ -108,7 +105,10 @@ def spell(value: Any) -> str:
     if shape := getattr(value, "shape", ()):
         kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
         return f"{kind} of shape {shape}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # of an int with thousands of digits, say
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:60]}... of type {type(value).__name__}"
 
 

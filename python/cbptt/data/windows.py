@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from operator import index
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.data.frames import column_labels
+from cbptt.data.integers import read_integer
 from cbptt.data.ragged import Ragged
-from cbptt.data.reading import read_array, spell
+from cbptt.data.reading import read_array
 from cbptt.data.sequences import read_ragged
 from cbptt.data.times import check_one_level, read_index
 
@@ -101,9 +101,9 @@ def make_windows(
     >>> make_windows([np.zeros((5, 2)), np.ones((7, 2))], length=3).shape
     (8, 3, 2)
     """
-    length = _integer("length", length, least=1)
-    stride = _integer("stride", stride, least=1)
-    horizon = _integer("horizon", horizon, least=0)
+    length = read_integer(length, caller=_CALLER, name="length")
+    stride = read_integer(stride, caller=_CALLER, name="stride")
+    horizon = read_integer(horizon, caller=_CALLER, name="horizon", least=0)
     check_one_level(series, caller=_CALLER, name="series")
     for name, item in _named(series):
         times = read_index(item)
@@ -129,18 +129,6 @@ def make_windows(
 
 
 _CALLER = "make_windows"
-
-
-def _integer(name: str, value: Any, least: int) -> int:
-    try:
-        checked = index(value)
-    except TypeError as cause:
-        raise TypeError(
-            f"{_CALLER} got {name}={spell(value)}; expected an integer of at least {least}."
-        ) from cause
-    if checked < least:
-        raise ValueError(f"{_CALLER} got {name}={checked}; expected at least {least}.")
-    return checked
 
 
 def _named(series: Any) -> list[tuple[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt._plan import Network, Plan, guard
+from cbptt.data.integers import read_integer
 from cbptt.data.sequences import Sequences
 
 __all__ = ["Scratch", "check_checkpoint", "make_scratch"]
@@ -173,14 +174,7 @@ def check_checkpoint(checkpoint: int | str | None, caller: str) -> None:
     """
     if checkpoint is None or (isinstance(checkpoint, str) and checkpoint == "auto"):
         return
-    if (
-        isinstance(checkpoint, bool)
-        or not isinstance(checkpoint, (int, np.integer))
-        or checkpoint < 1
-    ):
-        raise ValueError(
-            f"{caller} got checkpoint={checkpoint!r}; expected None, 'auto' or an int from 1 up."
-        )
+    read_integer(checkpoint, caller=caller, name="checkpoint", most=None, other="None, 'auto'")
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt.data.reading import spell
+from cbptt.data.integers import read_integer
 from cbptt.data.sequences import Sequences
 
 __all__ = ["Truncation", "Window", "check_truncation"]
@@ -120,13 +120,12 @@ def check_truncation(
         For numbers below 1, a stride that is larger than the window or has none, and networks whose
         loss needs all states, or the first one, in one window.
     """
-    for name, value in (("bptt_steps", steps), ("bptt_stride", stride)):
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
-        ):
-            raise ValueError(
-                f"{caller} got {name}={spell(value)}; expected None or an int from 1 up."
-            )
+    steps, stride = (
+        value
+        if value is None
+        else read_integer(value, caller=caller, name=name, most=None, other="None")
+        for name, value in (("bptt_steps", steps), ("bptt_stride", stride))
+    )
     if steps is None:
         if stride is not None:
             raise ValueError(

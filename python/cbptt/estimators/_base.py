@@ -11,6 +11,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import index
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,8 +24,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 
+from cbptt.data.integers import MAX_COUNT, read_integer
 from cbptt.data.ragged import Ragged
-from cbptt.data.reading import MAX_COUNT, spell
+from cbptt.data.reading import spell
 from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.engine.results import Shard
 from cbptt.engine.truncation import Truncation, check_truncation
@@ -261,9 +263,9 @@ class BaseRNN(
             if incremental:
                 fitting.one_epoch()
             elif self.solver == "lbfgs":
-                fitting.descend(self.max_iter, self.max_fun)
+                fitting.descend(index(self.max_iter), index(self.max_fun))
             else:
-                fitting.epochs(self.max_iter)
+                fitting.epochs(index(self.max_iter))
 
         for category, message in fitting.complaints:
             warnings.warn(message, category, stacklevel=_frames_below_caller())
@@ -400,7 +402,7 @@ class BaseRNN(
         )
 
     def _batch_size(self) -> int:
-        return 32 if self.batch_size == "auto" else int(self.batch_size)
+        return 32 if isinstance(self.batch_size, str) else index(self.batch_size)
 
     def _generator(self, before: BaseRNN | None) -> np.random.Generator:
         if before is not None:
@@ -441,21 +443,21 @@ class BaseRNN(
         return network
 
     def _hidden_size(self) -> int:
+        name, sizes = type(self).__name__, np.asarray(self.hidden_layer_sizes, dtype=object)
         try:
-            sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        except ValueError:  # nested lists of unequal lengths
-            sizes = np.empty(0)
-        if sizes.shape != (1,) or sizes.dtype.kind not in "iu" or not 1 <= sizes[0] <= MAX_COUNT:
+            (size,) = np.atleast_1d(sizes)
+            return read_integer(size, caller=name, name="hidden_layer_sizes")
+        except (TypeError, ValueError):
             raise ValueError(
-                f"{type(self).__name__} got hidden_layer_sizes={spell(self.hidden_layer_sizes)}; "
-                f"the network has one hidden layer, so expected one integer of at least 1 and at "
-                f"most {MAX_COUNT}, as 64 or (64,)."
-            )
-        return int(sizes[0])
+                f"{name} got hidden_layer_sizes={spell(self.hidden_layer_sizes)}; the network has "
+                f"one hidden layer, so expected one integer of at least 1 and at most {MAX_COUNT}, "
+                f"as 64 or (64,)."
+            ) from None
 
     def _n_threads(self) -> int:
         """What n_jobs comes to, here and now."""
-        n_threads = int(effective_n_jobs(self.n_jobs))
+        n_jobs = self.n_jobs if self.n_jobs is None else index(self.n_jobs)
+        n_threads = int(effective_n_jobs(n_jobs))
         granted = os.environ.get("OMP_NUM_THREADS", "")
         if granted.isdigit() and int(granted) > 0:
             return min(n_threads, int(granted))
@@ -519,12 +521,14 @@ class BaseRNN(
 
         return Fitting(
             trainer,
-            Schedule(self.learning_rate, self.learning_rate_init, self.power_t, self.max_iter),
+            Schedule(
+                self.learning_rate, self.learning_rate_init, self.power_t, index(self.max_iter)
+            ),
             history,
             n_before=n_before,
             n_seen=n_seen,
             tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
+            n_iter_no_change=index(self.n_iter_no_change),
             early_stopping=self.early_stopping,
             validate=None if held_out is None else validate,
             report=None,

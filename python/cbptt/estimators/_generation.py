@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt.data.integers import read_integer
 from cbptt.data.ragged import Ragged
-from cbptt.data.reading import MAX_COUNT, finite_rule, read_array, spell
+from cbptt.data.reading import finite_rule, read_array, spell
 from cbptt.data.sequences import Sequences
 from cbptt.estimators._parameters import make_generator
 from cbptt.estimators._snapshot import Snapshot
@@ -92,7 +93,7 @@ class Generating(Snapshot):
         model = self._snapshot()
         caller = f"{type(self).__name__}.sample"
         model._check_tells_inputs(caller)
-        n_steps = _check_n_steps(n_steps, caller)
+        n_steps = read_integer(n_steps, caller=caller, name="n_steps")
         temperature = _check_temperature(temperature, caller)
         sequences, is_single = _read_start(start, caller)
         past = [model._classes_by_number(labels, name, caller) for name, labels in sequences]
@@ -196,15 +197,6 @@ def _out_of_range(symbols: NDArray[np.intp], network: RNN, caller: str) -> Float
         f"states grow from step to step, and tell no probabilities any more. Draw fewer symbols, "
         f"or fit with activation='tanh', which is bounded, and not {network.activation!r}."
     )
-
-
-def _check_n_steps(n_steps: Any, caller: str) -> int:
-    is_int = isinstance(n_steps, (int, np.integer)) and not isinstance(n_steps, bool)
-    if not is_int or not 1 <= n_steps <= MAX_COUNT:
-        raise ValueError(
-            f"{caller} got n_steps={spell(n_steps)}; expected an int from 1 up to {MAX_COUNT}."
-        )
-    return int(n_steps)
 
 
 def _check_temperature(temperature: Any, caller: str) -> float:

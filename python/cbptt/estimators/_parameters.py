@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from inspect import cleandoc, signature
 from numbers import Integral, Real
+from operator import index
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
+from cbptt.data.integers import is_integer
 from cbptt.losses import ACTIVATIONS
 from cbptt.parameters import INITIALISATIONS
 
@@ -29,21 +31,31 @@ class _Floats(Interval):  # type: ignore[misc]
         return bool(super().is_satisfied_by(val) and val <= sys.float_info.max)
 
 
-_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+class _Integers(Interval):  # type: ignore[misc]
+    """An interval of the integers of any library, and not of booleans."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether the value is in the interval, and an integer."""
+        return is_integer(val) and bool(super().is_satisfied_by(index(val)))
+
+
+AT_LEAST_1 = _Integers(Integral, 1, None, closed="left")
+# What the error of the parameter's own reader explains better.
+READ_IN_FIT = Hidden("boolean")
 _NOT_NEGATIVE = _Floats(Real, 0, None, closed="left")
 _POSITIVE = _Floats(Real, 0, None, closed="neither")
 _SHARE = Interval(Real, 0, 1, closed="left")
 
 CONSTRAINTS: dict[str, list[Any]] = {
-    "hidden_layer_sizes": [_AT_LEAST_1, "array-like"],
+    "hidden_layer_sizes": [AT_LEAST_1, "array-like", READ_IN_FIT],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "solver": [StrOptions(set(SOLVERS))],
     "alpha": [_NOT_NEGATIVE],
-    "batch_size": [StrOptions({"auto"}), _AT_LEAST_1],
+    "batch_size": [StrOptions({"auto"}), AT_LEAST_1],
     "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [_POSITIVE],
     "power_t": [_NOT_NEGATIVE],
-    "max_iter": [_AT_LEAST_1],
+    "max_iter": [AT_LEAST_1],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [_NOT_NEGATIVE],
@@ -57,20 +69,20 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "beta_2": [_SHARE],
     "epsilon": [_POSITIVE],
     "rho": [_SHARE],
-    "n_iter_no_change": [_AT_LEAST_1],
-    "max_fun": [_AT_LEAST_1],
+    "n_iter_no_change": [AT_LEAST_1],
+    "max_fun": [AT_LEAST_1],
     "max_grad_norm": [_POSITIVE, None],
     "dropout": [_SHARE],
     "recurrent_dropout": [_SHARE],
     "learn_initial_state": ["boolean"],
-    "bptt_steps": [_AT_LEAST_1, None],
-    "bptt_stride": [_AT_LEAST_1, None],
-    "checkpoint": [_AT_LEAST_1, StrOptions({"auto"}), None],
+    "bptt_steps": [AT_LEAST_1, None],
+    "bptt_stride": [AT_LEAST_1, None],
+    "checkpoint": [AT_LEAST_1, StrOptions({"auto"}), None],
     "bptt_streams": ["boolean"],
     "init": [StrOptions(set(INITIALISATIONS))],
     "missing": [StrOptions({"error", "mask"})],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
-    "n_jobs": [_AT_LEAST_1, Interval(Integral, None, -1, closed="right"), None],
+    "n_jobs": [AT_LEAST_1, _Integers(Integral, None, -1, closed="right"), None],
 }
 
 

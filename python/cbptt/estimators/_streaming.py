@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.data.frames import find_frame
-from cbptt.data.reading import MAX_COUNT, cast_finite, read_array, spell
+from cbptt.data.integers import read_integer
+from cbptt.data.reading import cast_finite, read_array, spell
 from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.estimators._forms import check_names
 from cbptt.estimators._missing import indicate
@@ -49,13 +50,7 @@ class Streaming(Snapshot):
             last one.
         """
         network = self._snapshot()._network_of_steps()
-        is_int = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-        if not is_int or not 1 <= n <= MAX_COUNT:
-            raise ValueError(
-                f"{type(self).__name__}.start got n={spell(n)}; expected an int from 1 up to "
-                f"{MAX_COUNT}."
-            )
-        return network.start(int(n))
+        return network.start(read_integer(n, caller=f"{type(self).__name__}.start", name="n"))
 
     def step(self, x: Any, state: Any) -> tuple[Array, Array]:
         """Take one step of some live sequences.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt.data.integers import read_integer
 from cbptt.forecasting.series import (
     SeriesSet,
-    check_integer,
     check_order,
     check_same_times,
     find_gap,
@@ -197,7 +197,7 @@ def seasonal_naive(y: Any, horizon: int, season_length: int = 1) -> Array:
     array([3., 4., 3.])
     """
     series = _read_past(y, "y", "seasonal_naive")
-    horizon = check_integer(horizon, caller="seasonal_naive", name="horizon")
+    horizon = read_integer(horizon, caller="seasonal_naive", name="horizon")
     season_length = _check_season(season_length, len(series.values[0]), "seasonal_naive", "y")
     forecast = _last_season(series.values[0], horizon, season_length)
     return forecast[:, 0] if series.flat else forecast
@@ -245,7 +245,7 @@ def _read_pair(y_true: Any, y_pred: Any, caller: str) -> tuple[Array, Array]:
 
 def _check_season(season_length: Any, longest: int, caller: str, name: str) -> int:
     """A season of at most this many steps."""
-    length = check_integer(season_length, caller=caller, name="season_length")
+    length = read_integer(season_length, caller=caller, name="season_length")
     if length > longest:
         raise ValueError(
             f"{caller} got season_length={length}, for which {name} has too few steps; expected at "
@@ -323,10 +323,10 @@ def backtest(
     True
     """
     horizon, season_length = (
-        check_integer(value, caller=_CALLER, name=name)
+        read_integer(value, caller=_CALLER, name=name)
         for name, value in (("horizon", horizon), ("season_length", season_length))
     )
-    stride = check_integer(horizon if stride is None else stride, caller=_CALLER, name="stride")
+    stride = read_integer(horizon if stride is None else stride, caller=_CALLER, name="stride")
     every = _check_refit(refit, forecaster)
     series = read_series(y, caller=_CALLER)
     check_order(series, "y", caller=_CALLER)
@@ -336,7 +336,7 @@ def backtest(
     shortest = min(map(len, series))
     if min_train is None:
         min_train = max(shortest // 2, season_length + 1)
-    min_train = check_integer(min_train, caller=_CALLER, name="min_train", least=2)
+    min_train = read_integer(min_train, caller=_CALLER, name="min_train", least=2)
     if min_train <= season_length:
         raise ValueError(
             f"{_CALLER} got min_train={min_train} with season_length={season_length}; expected at "
@@ -406,7 +406,7 @@ def _check_refit(refit: Any, forecaster: Any) -> int:
                 f"predict(horizon)."
             )
     every = int(refit) if isinstance(refit, (bool, np.bool_)) else refit
-    every = check_integer(every, caller=_CALLER, name="refit", least=0 if every is not refit else 1)
+    every = read_integer(every, caller=_CALLER, name="refit", least=0 if every is not refit else 1)
     if every != 1:
         parameters = signature(forecaster.predict).parameters
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
@@ -15,15 +14,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
+from cbptt.data.integers import is_integer, read_integer, read_integers
 from cbptt.data.ragged import Ragged
 from cbptt.data.sequences import Sequences
 from cbptt.data.times import Times
 from cbptt.estimators._base import _frames_below_caller
 from cbptt.estimators._parameters import (
+    AT_LEAST_1,
     CONSTRAINTS,
+    READ_IN_FIT,
     SharedParameters,
     TrainingParameters,
     documented,
@@ -46,7 +48,6 @@ from cbptt.forecasting.series import (
     SeriesSet,
     check_columns,
     check_count,
-    check_integer,
     check_order,
     find_break,
     find_gap,
@@ -54,7 +55,6 @@ from cbptt.forecasting.series import (
     in_units_of,
     naive_error,
     read_exogenous,
-    read_integers,
     read_series,
 )
 from cbptt.forecasting.splits import shuffles_time
@@ -65,7 +65,6 @@ Array = NDArray[np.floating]
 # What bptt_steps="auto" comes to.
 WINDOW = 25
 METHODS = ("bootstrap", "gaussian")
-_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 # What the forecaster tells of its network's fit.
 _OF_TRAINING = (
     *("network_", "n_iter_", "t_", "loss_", "best_loss_", "loss_curve_", "grad_norm_curve_"),
@@ -206,8 +205,8 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS | {
         "bptt_steps": [StrOptions({"auto"}), *CONSTRAINTS["bptt_steps"]],
         "missing": [StrOptions({"error"})],
-        "lags": [_AT_LEAST_1, "array-like"],
-        "differences": [None, _AT_LEAST_1, "array-like"],
+        "lags": [AT_LEAST_1, "array-like", READ_IN_FIT],
+        "differences": [None, AT_LEAST_1, "array-like", READ_IN_FIT],
         "scaling": [None, StrOptions({"standard", "minmax"})],
     }
     __metadata_request__predict: ClassVar[dict[str, str]] = {
@@ -399,8 +398,8 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
 
     def _lags(self) -> NDArray[np.intp]:
         """(l,) which steps before a step are told."""
-        if isinstance(self.lags, Integral):
-            last = check_integer(self.lags, caller=self._name, name="lags")
+        if is_integer(self.lags):
+            last = read_integer(self.lags, caller=self._name, name="lags")
             return np.arange(1, last + 1, dtype=np.intp)
         lags = read_integers(self.lags, caller=self._name, name="lags")
         if len(set(lags)) < len(lags):
@@ -411,8 +410,8 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         """The periods of the differences, in the order in which they are taken."""
         if self.differences is None:
             return ()
-        if isinstance(self.differences, Integral):
-            return (check_integer(self.differences, caller=self._name, name="differences"),)
+        if is_integer(self.differences):
+            return (read_integer(self.differences, caller=self._name, name="differences"),)
         return tuple(read_integers(self.differences, caller=self._name, name="differences"))
 
     @property
@@ -747,7 +746,7 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         self, horizon: Any, X_future: Any, context: Any, X_context: Any
     ) -> tuple[int, Origins, Array]:
         """Check all arguments: H, where forecasts begin, and what is known of their steps."""
-        horizon = check_integer(horizon, caller=self._name, name="horizon")
+        horizon = read_integer(horizon, caller=self._name, name="horizon")
         origins: Origins = self._origins
         times = self._times
         if context is not None:
@@ -862,7 +861,7 @@ class RNNForecaster(TrainingParameters, Snapshot, BaseEstimator):  # type: ignor
         )
 
     def _check_paths(self, n_paths: Any, method: Any) -> None:
-        check_integer(n_paths, caller=self._name, name="n_paths")
+        read_integer(n_paths, caller=self._name, name="n_paths")
         if not isinstance(method, str) or method not in METHODS:
             raise ValueError(f"{self._name} got method={method!r}; expected one of {METHODS}.")
 

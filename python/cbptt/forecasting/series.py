@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cbptt.data.frames import column_labels, date_columns
 from cbptt.data.ragged import Ragged
-from cbptt.data.reading import MAX_COUNT, read_array, spell
+from cbptt.data.reading import read_array
 from cbptt.data.times import (
     WITHOUT_TIMES,
     Times,
@@ -30,7 +30,6 @@ __all__ = [
     "SeriesSet",
     "check_columns",
     "check_count",
-    "check_integer",
     "check_order",
     "check_same_times",
     "difference",
@@ -41,7 +40,6 @@ __all__ = [
     "integrate",
     "naive_error",
     "read_exogenous",
-    "read_integers",
     "read_series",
 ]
 
@@ -378,40 +376,6 @@ def find_gap(series: SeriesSet, name: str) -> str | None:
         if times is not None and (gap := times.find_gap()):
             return f"the times of {series.name(name, i)} {gap}"
     return None
-
-
-# ---- integers -----------------------------------------------------------------------------------
-
-
-def check_integer(value: Any, *, caller: str, name: str, least: int = 1) -> int:
-    """Return an int from `least` up to `MAX_COUNT`, or say what is wrong with it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no integer, too small, or too large.
-    """
-    expected = f"expected an int from {least} up to {MAX_COUNT}"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{caller} got {name}={spell(value)}; {expected}.")
-    if not least <= value <= MAX_COUNT:
-        raise ValueError(f"{caller} got {name}={value}; {expected}.")
-    return int(value)
-
-
-def read_integers(value: Any, *, caller: str, name: str) -> list[int]:
-    """Return the ints from 1 up that a sequence holds.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no sequence of integers, is empty, or holds one that is too small or too large.
-    """
-    if not isinstance(value, (list, tuple, range)) and getattr(value, "ndim", 0) != 1:
-        raise TypeError(f"{caller} got {name}={spell(value)}; expected an int or a list of ints.")
-    if not len(value):
-        raise ValueError(f"{caller} got {name}={value!r}; expected at least one int.")
-    return [check_integer(v, caller=caller, name=f"{name}[{i}]") for i, v in enumerate(value)]
 
 
 # ---- differences --------------------------------------------------------------------------------

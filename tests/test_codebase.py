@@ -27,98 +27,105 @@ CORE = ROOT / "src" / "cbptt"
 
 # ---- who may know whom --------------------------------------------------------------------------
 
-FACE = "the package's face"
+FACE = "cbptt"  # __init__
 COMPILED = {path.stem for path in CORE.glob("*.pyx")}
-ENGINE = {f"engine.{name}" for name in ("batches", "results", "scratch", "threads", "truncation")}
-DATA = {f"data.{name}" for name in ("frames", "integers", "ragged", "reading", "sequences")}
-FLAT = DATA | ENGINE | {"architecture", "losses", "optimizers", "parameters"}
 
-# Room to the rooms that it may import. A room is a module, or a folder as a whole. If the modules
-# of a folder have rows of their own, the folder's row is that of its __init__. To allow a folder is
-# to allow all of it.
-ROOMS = {
-    FACE: set(),
-    "backtesting": {"forecasting.backtesting"},
-    "data": set(),
-    "data.times": set(),
-    "data.frames": set(),
-    "data.reading": {"data.frames", "data.times"},
-    "data.integers": {"data.reading"},
-    "data.ragged": {"data.reading"},
-    "data.sequences": {"data.ragged", "data.reading", "data.times"},
-    "data.windows": DATA | {"data.times"},
-    "data.tables": DATA | {"data.times"},
-    "architecture": DATA | {"losses", "parameters"},
-    "parameters": {"engine.threads"},
-    "losses": COMPILED | DATA,
-    "optimizers": COMPILED,
-    "engine": set(),
-    "engine.threads": {"_team"},
-    "engine.scratch": COMPILED | DATA,
-    "engine.truncation": DATA,
-    "engine.results": {"data.sequences", "losses"},
-    "engine.batches": COMPILED | ENGINE | {"optimizers"},
-    "network": COMPILED | FLAT,
-    "training": COMPILED | FLAT | {"network"},
-    "rollout": COMPILED | {"engine.scratch", "network"},
-    "estimators": FLAT | {"data.times", "network", "rollout", "training"},
-    "forecasting": set(),
-    "forecasting.series": DATA | {"data.times"},
-    "forecasting.backtesting": {"data.integers", "forecasting.series"},
-    "forecasting.splits": set(),
-    "forecasting.framing": {"data.ragged", "forecasting.series", "network", "rollout"},
-    "forecasting.intervals": {"forecasting.framing", "forecasting.series", "network"},
-    "forecasting.forecaster": DATA | {"data.times", "estimators", "forecasting"}
-    | {"network"},
-    "inspection": FLAT | {"network"},
-    "persistence": {FACE, "network", "parameters"},
-    "interop": {FACE, "network", "parameters"},
-    "datasets": {"data.ragged"},
-    "testing": {"data.ragged"},
-    "config": {FACE, "engine.threads", "_kernels"},
-    "displays": set(),
-    "reference": set(),
-    "__main__": COMPILED | FLAT | {FACE, "network", "estimators", "persistence", "datasets"}
-    | {"config", "displays", "inspection", "reference"},
-}  # fmt: skip
+# Room -> the rooms that it may import; "compiled" stands for all compiled modules. A room is a
+# module, or a folder as a whole. If modules of a folder have rows, the folder's own row is that of
+# its __init__. To allow a folder is to allow all of it.
+ROOMS = """
+cbptt -> nothing
+data -> nothing
+data.times -> nothing
+data.frames -> nothing
+data.reading -> data.frames, data.times
+data.integers -> data.reading
+data.ragged -> data.reading
+data.sequences -> data.ragged, data.reading, data.times
+data.windows -> data
+data.tables -> data
+engine -> nothing
+engine.threads -> _team
+parameters -> engine.threads
+losses -> compiled, data.reading, data.sequences
+optimizers -> compiled
+architecture -> data.integers, data.reading, losses, parameters
+engine.results -> data.sequences, losses
+engine.truncation -> data.integers, data.reading, data.sequences
+engine.scratch -> compiled, data.integers, data.sequences
+engine.batches -> compiled, engine, optimizers
+network -> compiled, architecture, data.integers, data.reading, data.sequences, engine, losses,
+    parameters
+rollout -> compiled, engine.scratch, network
+training -> compiled, data.sequences, engine, losses, network, optimizers
+estimators -> data, engine.results, engine.truncation, losses, network, optimizers,
+    parameters, rollout, training
+forecasting -> nothing
+forecasting.series -> data
+forecasting.splits -> nothing
+forecasting.framing -> data.ragged, forecasting.series, network, rollout
+forecasting.intervals -> forecasting.framing, forecasting.series, network
+forecasting.forecaster -> data, estimators, forecasting, network
+forecasting.backtesting -> data.integers, forecasting.series
+backtesting -> forecasting.backtesting
+datasets -> data.ragged
+testing -> data.ragged
+reference -> nothing
+displays -> nothing
+config -> cbptt, _kernels, engine.threads
+__main__ -> cbptt, config, data.ragged, datasets, displays, estimators, network
+"""
 
-# What comes from elsewhere. Everyone may import NumPy; the rest is imported where it is used.
-AT_THE_TOP = {
-    "estimators": {"sklearn", "joblib"},
-    "forecasting.forecaster": {"sklearn"},
-    "testing": {"sklearn", "joblib"},
-}
-INSIDE_FUNCTIONS = {
-    "engine.threads": {"scipy", "threadpoolctl"},
-    "config": {"scipy", "sklearn", "threadpoolctl"},
-    "datasets": {"sklearn"},
-    "data.tables": {"narwhals"},
-    "forecasting.intervals": {"scipy"},
-    "forecasting.backtesting": {"sklearn"},
-    "testing": {"scipy", "pytest"},
-    "training": {"scipy"},
-    "estimators": {"scipy"},
-    "__main__": {"sklearn", "matplotlib"},
-    "displays": {"matplotlib"},
-    "interop": {"torch", "onnx", "dask"},
-}
+# Compiled module -> the compiled modules that it may cimport or import.
+CORES = """
+_kernels -> nothing
+_blas -> nothing
+_packing -> nothing
+_optimizers -> nothing
+_team -> nothing
+_losses -> _kernels
+_gradients -> _blas, _kernels
+_elman -> _blas, _kernels
+_plan -> _kernels, _packing
+_pooling -> _plan
+_live -> _kernels, _losses, _plan
+_rollout -> _kernels, _live, _losses, _plan
+_bptt -> _blas, _elman, _gradients, _kernels, _losses, _optimizers, _packing, _plan, _pooling, _team
+"""
 
-# The compiled modules, by their cimports.
-CORES = {
-    "_kernels": set(),
-    "_blas": set(),
-    "_packing": set(),
-    "_optimizers": set(),
-    "_losses": {"_kernels"},
-    "_gradients": {"_blas", "_kernels"},
-    "_elman": {"_kernels", "_blas"},
-    "_team": set(),
-    "_plan": {"_kernels", "_packing"},
-    "_pooling": {"_plan"},
-    "_live": {"_kernels", "_losses", "_plan"},
-    "_rollout": {"_kernels", "_live", "_losses", "_plan"},
-    "_bptt": {"_blas", "_elman", "_gradients", "_kernels", "_losses", "_optimizers", "_packing"}
-    | {"_plan", "_pooling", "_team"},
+# Room -> the packages that it may import besides NumPy, at the top of a module; and in functions.
+AT_THE_TOP = """
+estimators -> joblib, sklearn
+forecasting.forecaster -> sklearn
+testing -> joblib, sklearn
+_blas -> scipy
+"""
+IN_FUNCTIONS = """
+engine.threads -> scipy, threadpoolctl
+data.tables -> narwhals
+training -> scipy
+estimators -> scipy
+forecasting.intervals -> scipy
+forecasting.backtesting -> sklearn
+datasets -> sklearn
+testing -> pytest, scipy
+displays -> matplotlib
+config -> scipy, sklearn, threadpoolctl
+__main__ -> matplotlib, sklearn
+"""
+
+
+def rows_of(table: str) -> dict[str, set[str]]:
+    """The rows of a table, each name on the left with those on the right."""
+    lines = re.sub(r",\n +", ", ", table).strip().splitlines()
+    rows = [line.split(" -> ") for line in lines]
+    assert len({name for name, _ in rows}) == len(rows)
+    return {name: set(known.split(", ")) - {"nothing"} for name, known in rows}
+
+
+ALLOWED = {
+    room: known - {"compiled"} | (COMPILED if "compiled" in known else set())
+    for room, known in rows_of(ROOMS).items()
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -163,12 +170,12 @@ def room_named(name: str) -> str:
     """The room of an imported "cbptt.room.name"; a name that is no room is the face's."""
     parts = name.split(".")[1:]
     rooms = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-    return next((room for room in rooms if room in ROOMS or room in COMPILED), FACE)
+    return next((room for room in rooms if room in ALLOWED or room in COMPILED), FACE)
 
 
 def allows(room: str, other: str) -> bool:
     """Whether a room may import another one, which it may by the row of a folder around it."""
-    return any(other == known or other.startswith(f"{known}.") for known in {room} | ROOMS[room])
+    return any(other == known or other.startswith(f"{known}.") for known in {room} | ALLOWED[room])
 
 
 def where_of(path: Path, line: int) -> str:
@@ -178,9 +185,23 @@ def where_of(path: Path, line: int) -> str:
 def test_every_module_has_a_row_in_the_table() -> None:
     rooms = [room_of(path) for path in MODULES]
     assert rooms.count(FACE) == 1
-    divided = {room.rpartition(".")[0] for room in ROOMS}
+    divided = {room.rpartition(".")[0] for room in ALLOWED}
     assert [room for room in rooms if room in divided and rooms.count(room) > 1] == []
-    assert set(CORES) == COMPILED
+    assert set(rooms) == set(ALLOWED)
+    assert set(rows_of(CORES)) == COMPILED
+
+
+def test_a_table_names_only_what_there_is() -> None:
+    known = set().union(*ALLOWED.values(), rows_of(AT_THE_TOP), rows_of(IN_FUNCTIONS))
+    assert known <= {*ALLOWED, *COMPILED}
+    assert set().union(*rows_of(CORES).values()) <= COMPILED
+
+
+@pytest.mark.parametrize("name", ["ROOMS", "CORES", "AT_THE_TOP", "IN_FUNCTIONS"])
+def test_contributing_prints_the_table(name: str) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    block = f"```text\n{globals()[name].lstrip()}```\n"
+    assert block in text, f"CONTRIBUTING.md must have the text of {name}:\n{block}"
 
 
 def test_imports_are_found_wherever_they_stand() -> None:
@@ -222,9 +243,9 @@ def test_a_module_imports_other_packages_only_where_it_may(path: Path) -> None:
         package = name.partition(".")[0]
         if package in {"cbptt", *sys.stdlib_module_names}:
             continue
-        allowed = {"numpy"} | AT_THE_TOP.get(room, set())
+        allowed = {"numpy"} | rows_of(AT_THE_TOP).get(room, set())
         if where != "top":
-            allowed |= INSIDE_FUNCTIONS.get(room, set())
+            allowed |= rows_of(IN_FUNCTIONS).get(room, set())
         assert package in allowed, f"{where_of(path, line)} imports {name} ({where})"
 
 
@@ -233,10 +254,10 @@ def test_a_compiled_module_knows_only_those_below_it(name: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in CORE.glob(f"{name}.p[xy][dx]")]
     lines = "\n".join(texts)
     known = set(re.findall(r"^\s*(?:from|cimport|import)\s+cbptt\.(\w+)", lines, re.MULTILINE))
-    assert known - {name} <= CORES[name]
+    assert known - {name} <= rows_of(CORES)[name]
     packages = set(re.findall(r"^(?:from|cimport|import)\s+(\w+)", lines, re.MULTILINE))
     allowed = {"cbptt", "cython", "libc", "cpython", "os", "sys"}
-    assert packages <= (allowed | {"scipy"} if name == "_blas" else allowed)
+    assert packages <= allowed | rows_of(AT_THE_TOP).get(name, set())
 
 
 def test_the_kernels_know_nothing_of_python() -> None:

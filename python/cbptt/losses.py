@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt._kernels import FUNCTIONS
 from cbptt.data.reading import finite_rule, read_array
 from cbptt.data.sequences import Sequences, flatten_steps
 
@@ -15,6 +16,7 @@ __all__ = [
     "ACTIVATIONS",
     "OUTPUT_ACTIVATIONS",
     "PAIRS",
+    "POOLINGS",
     "READOUTS",
     "Targets",
     "check_pair",
@@ -24,9 +26,12 @@ __all__ = [
     "spell_place",
 ]
 
+# The names that users pass. Their codes are in the compiled modules; tests/test_names.py compares
+# them with these, with the reference and with the docstrings.
 ACTIVATIONS = ("tanh", "relu", "logistic", "identity")
-OUTPUT_ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "softmax")
+OUTPUT_ACTIVATIONS = tuple(FUNCTIONS)
 READOUTS = ("every", "last", "mean", "max")
+POOLINGS = READOUTS[1:]  # one row of states for each sequence
 PAIRS = {
     "squared_error": OUTPUT_ACTIVATIONS,
     "log_loss": ("softmax", "logistic"),

@@ -42,14 +42,14 @@ from cbptt.estimators._missing import indicate, mean_of_steps
 from cbptt.estimators._parameters import CONSTRAINTS, TrainingParameters
 from cbptt.estimators._streaming import Streaming
 from cbptt.estimators._targets import steps_like
-from cbptt.losses import spell_place
+from cbptt.losses import POOLINGS, spell_place
 from cbptt.network import RNN
 from cbptt.optimizers import AdaGrad, Adam, AdamW, Moments, Optimizer, RmsProp, Sgd
 from cbptt.training import Trainer
 
 # Sequences whose gradient L-BFGS computes at a time.
 FULL_BATCH = 256
-STATES = ("last", "mean", "max", "all")
+STATES = (*POOLINGS, "all")
 # What is learned of X, and a later X must agree with.
 _OF_X = ("_read_columns", "n_features_in_", "feature_names_in_", "_fill")
 

@@ -12,9 +12,9 @@ from sklearn.utils.validation import column_or_1d
 
 from cbptt.data.ragged import Ragged
 from cbptt.data.sequences import Sequences
-from cbptt.losses import flatten_targets, flatten_weights, spell_place
+from cbptt.losses import POOLINGS, flatten_targets, flatten_weights, spell_place
 
-POOLING_CONSTRAINT = [StrOptions({"last", "mean", "max"})]
+POOLING_CONSTRAINT = [StrOptions(set(POOLINGS))]
 
 
 class TargetPerSequence:

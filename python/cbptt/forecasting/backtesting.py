@@ -333,43 +333,11 @@ def backtest(
     if gap := find_gap(series, "y"):
         warnings.warn(f"{_CALLER}: {gap}", UserWarning, stacklevel=2)
     known = None if X is None else read_exogenous(X, series, caller=_CALLER)
-    shortest = min(map(len, series))
-    if min_train is None:
-        min_train = max(shortest // 2, season_length + 1)
-    min_train = read_integer(min_train, caller=_CALLER, name="min_train", least=2)
-    if min_train <= season_length:
-        raise ValueError(
-            f"{_CALLER} got min_train={min_train} with season_length={season_length}; expected at "
-            f"least {season_length + 1}, as the scale of MASE takes more than a season."
-        )
-    if min_train + horizon > shortest:
-        i = int(np.argmin(list(map(len, series))))
-        raise ValueError(
-            f"{_CALLER} got {series.name('y', i)} with {shortest} steps, but min_train={min_train} "
-            f"and horizon={horizon} take {min_train + horizon}; give more steps, leave it out, or "
-            f"set a smaller min_train."
-        )
+    first = _check_min_train(min_train, series, horizon, season_length)
+    origins = range(first, max(map(len, series)) - horizon + 1, stride)
+    rows, forecast = _forecast_all(forecaster, series, known, origins, horizon, every)
 
-    rows: list[tuple[int, int]] = []
-    forecasts = []
-    fitted = None
-    for turn, origin in enumerate(range(min_train, max(map(len, series)) - horizon + 1, stride)):
-        there = [i for i, values in enumerate(series) if origin + horizon <= len(values)]
-        past, past_known, future = _cut(series, known, there, origin, horizon)
-        if fitted is None or (every and turn % every == 0):
-            fitted = _copy(forecaster)
-            fitted.fit(*([past] if known is None else [past, past_known]))
-            options: dict[str, Any] = {}
-        else:
-            options = {"context": past}
-            if known is not None:
-                options["X_context"] = past_known
-        forecast = fitted.predict(*([horizon] if known is None else [horizon, future]), **options)
-        forecasts.append(_check_forecast(forecast, series, len(there), horizon, forecaster))
-        rows += [(i, origin) for i in there]
-
-    index, origins = np.array(rows, np.intp).T
-    forecast = np.concatenate(forecasts)
+    index, at = np.array(rows, np.intp).T
     parts = [(series.values[i][:origin], series.values[i][origin:]) for i, origin in rows]
     actual = np.stack([after[:horizon] for _, after in parts])
     naive = np.stack([_last_season(before, horizon, season_length) for before, _ in parts])
@@ -379,10 +347,71 @@ def backtest(
         return values[..., 0] if series.flat else values
 
     return Backtest(
-        *(origins, index, mirror(forecast), mirror(naive), mirror(actual)),
+        origins=at,
+        series=index,
+        forecasts=mirror(forecast),
+        naive_forecasts=mirror(naive),
+        actual=mirror(actual),
         scores=_scores(actual, forecast, units),
         naive_scores=_scores(actual, naive, units),
     )
+
+
+def _check_min_train(min_train: Any, series: SeriesSet, horizon: int, season_length: int) -> int:
+    """The steps before the first origin, in all series."""
+    shortest = min(map(len, series))
+    if min_train is None:
+        min_train = max(shortest // 2, season_length + 1)
+    n_steps = read_integer(min_train, caller=_CALLER, name="min_train", least=2)
+    if n_steps <= season_length:
+        raise ValueError(
+            f"{_CALLER} got min_train={n_steps} with season_length={season_length}; expected at "
+            f"least {season_length + 1}, as the scale of MASE takes more than a season."
+        )
+    if n_steps + horizon > shortest:
+        i = int(np.argmin(list(map(len, series))))
+        raise ValueError(
+            f"{_CALLER} got {series.name('y', i)} with {shortest} steps, but min_train={n_steps} "
+            f"and horizon={horizon} take {n_steps + horizon}; give more steps, leave it out, or "
+            f"set a smaller min_train."
+        )
+    return n_steps
+
+
+def _forecast_all(
+    forecaster: Any,
+    series: SeriesSet,
+    known: SeriesSet | None,
+    origins: range,
+    horizon: int,
+    every: int,
+) -> tuple[list[tuple[int, int]], Array]:
+    """Forecast from all origins; return series and origin of each forecast, and (r, H, d) them.
+
+    known : the exogenous variables.
+    every : at every how many origins the forecaster is fitted again; 0 for the first one only.
+    """
+    rows: list[tuple[int, int]] = []
+    forecasts = []
+    fitted = None
+    for turn, origin in enumerate(origins):
+        there = [i for i, values in enumerate(series) if origin + horizon <= len(values)]
+        past, past_known, future = _cut(series, known, there, origin, horizon)
+        context: dict[str, Any] = {}
+        if fitted is None or (every and turn % every == 0):
+            fitted = _copy(forecaster)
+            fitted.fit(past) if known is None else fitted.fit(past, past_known)
+        else:
+            context = {"context": past}
+            if known is not None:
+                context["X_context"] = past_known
+        if known is None:
+            forecast = fitted.predict(horizon, **context)
+        else:
+            forecast = fitted.predict(horizon, future, **context)
+        forecasts.append(_check_forecast(forecast, series, len(there), horizon, forecaster))
+        rows += [(i, origin) for i in there]
+    return rows, np.concatenate(forecasts)
 
 
 def _scores(actual: Array, forecast: Array, units: Array) -> Scores:
@@ -390,7 +419,9 @@ def _scores(actual: Array, forecast: Array, units: Array) -> Scores:
     scaled = in_units_of(np.abs(actual - forecast), units)
     errors, percent = actual - forecast, _percentages(actual, forecast)
     return Scores(
-        *(float(scaled.mean()), float(percent.mean()), float(_root_mean_square(errors))),
+        mase=float(scaled.mean()),
+        smape=float(percent.mean()),
+        rmse=float(_root_mean_square(errors)),
         mase_by_step=scaled.mean(axis=(0, 2)),
         smape_by_step=percent.mean(axis=(0, 2)),
         rmse_by_step=np.ravel(_root_mean_square(errors, axis=(0, 2))),

@@ -25,6 +25,7 @@ from cbptt import (
     training,
 )
 from cbptt.estimators._fitting import Schedule
+from cbptt.estimators._number_targets import NumberTargets
 
 ESTIMATORS = (RNNClassifier, RNNRegressor, RNNSequenceClassifier, RNNSequenceRegressor)
 CLASSIFIERS = (RNNClassifier, RNNSequenceClassifier)
@@ -273,7 +274,7 @@ def test_outputs_that_overflow_have_no_score(estimator):
 @pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
 def test_a_score_that_is_no_number_is_worse_than_any(bad, monkeypatch):
     scores = iter([bad, bad, -9.0, bad, -7.0, -8.0, bad, bad, 0.0])
-    monkeypatch.setattr(RNNRegressor, "_score_outputs", lambda *args: next(scores))
+    monkeypatch.setattr(NumberTargets, "score_held_out", lambda *args: next(scores))
     X, y = make_data(RNNRegressor)
     model = small(RNNRegressor, early_stopping=True, n_iter_no_change=2, max_iter=9)
     with pytest.warns(ConvergenceWarning, match="infinite in 5 of 8 iterations"):

@@ -18,9 +18,10 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
 from cbptt import RNN, Ragged, RNNForecaster, RNNSequenceRegressor
-from cbptt.forecasting.forecaster import WINDOW
 from cbptt.forecasting.intervals import Calibration, _errors, _n_effective
-from cbptt.forecasting.series import difference, fit_scale, integrate, read_series
+from cbptt.forecasting.scaling import difference, fit_scale, integrate
+from cbptt.forecasting.series import read_series
+from cbptt.forecasting.settings import WINDOW
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -101,7 +101,6 @@ NAMES = {
     "output_activation": set(losses.OUTPUT_ACTIVATIONS),
     "loss": set(losses.PAIRS),
     "readout": set(losses.READOUTS),
-    "pooling": set(losses.POOLINGS),
     "states": {*losses.POOLINGS, "all"},
 }
 

@@ -22,6 +22,7 @@ from cbptt import (
     training,
 )
 from cbptt.estimators._fitting import Schedule
+from cbptt.estimators._number_targets import NumberTargets
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(T, 2)) for T in RNG.integers(3, 8, 20)]
@@ -218,7 +219,7 @@ def test_ctrl_c_keeps_the_best_weights_where_training_stops_early(
         return epoch(self, rate)
 
     monkeypatch.setattr(training.Trainer, "epoch", interrupted)
-    monkeypatch.setattr(RNNRegressor, "_score_outputs", lambda *args: next(scores))
+    monkeypatch.setattr(NumberTargets, "score_held_out", lambda *args: next(scores))
     model = small(RNNRegressor, early_stopping=True, max_iter=9)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, NUMBERS, validation_data=(X, NUMBERS))

@@ -7,6 +7,8 @@ from typing import Any
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    FRAMES_OF_FIT = 1  # of the wrapper around fit, between it and its caller
 except ImportError:  # before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -16,8 +18,10 @@ except ImportError:  # before 1.9
         """Leave the method as it is."""
         return method
 
+    FRAMES_OF_FIT = 0
 
-__all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
+
+__all__ = ["FRAMES_OF_FIT", "CallbackSupportMixin", "Progress", "with_callbacks"]
 
 
 class Progress:

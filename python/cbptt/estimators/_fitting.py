@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from cbptt.estimators._notices import Notice
 from cbptt.network import RNN
 from cbptt.training import Descent, Epoch, Trainer, minimise
 
@@ -85,7 +86,7 @@ class Fitting:
     n_iter : epochs run.
     interrupted : whether Ctrl-C ended it.
     best_score : the largest score on held-out sequences; -inf where none was finite.
-    complaints : what the user is to be warned of once the fit is done: categories and messages.
+    notices : what the user is to be warned of once the fit is done.
     """
 
     trainer: Trainer
@@ -105,7 +106,7 @@ class Fitting:
     best_score: float = field(default=-np.inf, init=False)
 
     def __post_init__(self) -> None:
-        self.complaints: list[tuple[type[Warning], str]] = []
+        self.notices: list[Notice] = []
         self._n_without_progress = 0
         self._n_without_score = 0
         self._best_theta = self.network.theta.copy()
@@ -121,7 +122,7 @@ class Fitting:
             while not (stopped := self._epoch()) and self.n_iter < max_iter:
                 pass
             if not stopped and self.schedule.kind != "cosine":  # whose rate is 0 at max_iter
-                self._complain(
+                self._notify(
                     f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
                     f"optimization hasn't converged yet."
                 )
@@ -137,7 +138,7 @@ class Fitting:
                 f"{self.schedule.kind!r}, so partial_fit learns nothing. Set a larger max_iter, "
                 f"or another learning_rate."
             )
-            self.complaints.append((UserWarning, message))
+            self.notices.append(Notice(message))
         try:
             self._epoch()
         except KeyboardInterrupt:
@@ -165,7 +166,7 @@ class Fitting:
             self._was_interrupted()
             end = Descent(True, "")
         if not end.converged:
-            self._complain(
+            self._notify(
                 f"lbfgs stopped after {self.n_iter} iterations without converging: {end.message} "
                 f"Increase max_iter or max_fun, or scale X and the targets."
             )
@@ -194,7 +195,7 @@ class Fitting:
         if not epoch.finite:
             self._restore()
             restored = "starting weights" if self.n_iter == 1 else "best weights until then"
-            self._complain(
+            self._notify(
                 f"Training stopped in iteration {self.n_iter}: the loss, its gradient or a weight "
                 f"is no longer finite. The {restored} are restored. Scale the data, or lower "
                 f"learning_rate_init or max_grad_norm."
@@ -266,7 +267,7 @@ class Fitting:
         if self._n_without_score:
             unknown = self.early_stopping and not self._has_score
             kept = " The weights of the last iteration are kept." if unknown else ""
-            self._complain(
+            self._notify(
                 f"The validation score was NaN or infinite in {self._n_without_score} of "
                 f"{self.n_iter} iterations, which counts as worse than any number.{kept} Hold out "
                 f"at least two targets, and scale the data."
@@ -274,10 +275,10 @@ class Fitting:
 
     def _was_interrupted(self) -> None:
         self.interrupted = True
-        self.complaints.append((UserWarning, "Training interrupted by user."))
+        self.notices.append(Notice("Training interrupted by user."))
 
-    def _complain(self, message: str) -> None:
-        self.complaints.append((ConvergenceWarning, message))
+    def _notify(self, message: str) -> None:
+        self.notices.append(Notice(message, ConvergenceWarning))
 
     def _restore(self) -> None:
         self.network.theta = self._best_theta

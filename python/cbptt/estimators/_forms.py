@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from cbptt.data.frames import column_labels, find_frame
 from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.data.times import read_index
+from cbptt.estimators._snapshot import Snapshot
 
 # Columns of a table that may well be the variables of one sequence.
 _FEW = 10
@@ -20,8 +21,15 @@ _FEW = 10
 _SAMPLE = 100_000
 
 
-def learn_form(X: Any, sequences: Sequences, *, caller: str) -> dict[str, Any]:
+def learn_form(X: Any, sequences: Sequences, *, estimator: Snapshot) -> dict[str, Any]:
     """Return what is learned of an X that was read as sequences, and a later X must agree with.
+
+    Parameters
+    ----------
+    X : as the user passed it
+    sequences : Sequences
+    estimator : Snapshot
+        What errors and warnings name; it is not changed.
 
     Returns
     -------
@@ -42,7 +50,7 @@ def learn_form(X: Any, sequences: Sequences, *, caller: str) -> dict[str, Any]:
         probe = BaseEstimator()  # which learns the names, if all of them are text
         validate_data(probe, frame, skip_check_array=True)
         learned |= vars(probe)
-        _check_names(X, sequences, learned, caller)
+        _check_names(X, sequences, learned, estimator)
     return learned
 
 
@@ -50,12 +58,22 @@ def read_alike(
     X: Any,
     learned: Mapping[str, Any],
     *,
-    caller: str,
+    estimator: Snapshot,
     name: str = "X",
     dtype: Any = "auto",
     allow_nan: bool = False,
 ) -> Sequences:
     """Read sequences, which must agree with what `learn_form` has learned.
+
+    Parameters
+    ----------
+    X : as the user passed it
+    learned : mapping
+    estimator : Snapshot
+        What errors and warnings name; it is not changed.
+    name : str, default="X"
+        What errors call X.
+    dtype, allow_nan : as in `check_sequences`
 
     Raises
     ------
@@ -67,6 +85,7 @@ def read_alike(
     UserWarning
         Where either X or the X before has names, and the other has none.
     """
+    caller = estimator._name
     columns, n_features = learned["_read_columns"], learned["n_features_in_"]
     sequences = check_sequences(
         X,
@@ -87,11 +106,11 @@ def read_alike(
             f"as it was fitted on sequences of one variable, the rows of a 2-D array. One sequence "
             f"of {n_features} variables is fitted on as [{name}]."
         )
-    _check_names(X, sequences, learned, caller)
+    _check_names(X, sequences, learned, estimator)
     return sequences
 
 
-def check_names(frame: Any, learned: Mapping[str, Any], *, caller: str) -> None:
+def check_names(frame: Any, learned: Mapping[str, Any], *, estimator: Snapshot) -> None:
     """Compare the names of a data frame, or of an array, with those learned.
 
     Raises
@@ -104,14 +123,16 @@ def check_names(frame: Any, learned: Mapping[str, Any], *, caller: str) -> None:
     UserWarning
         If only one of both has names.
     """
-    probe = type(caller, (BaseEstimator,), {})()  # whose name scikit-learn's messages show
-    for name in ("n_features_in_", "feature_names_in_"):
-        if name in learned:
-            setattr(probe, name, learned[name])
+    probe = estimator._copied()  # whose class scikit-learn's messages name
+    names = ("n_features_in_", "feature_names_in_")
+    others = {name: value for name, value in vars(probe).items() if name not in names}
+    probe.__dict__ = others | {name: learned[name] for name in names if name in learned}
     validate_data(probe, frame, reset=False, skip_check_array=True)
 
 
-def _check_names(X: Any, sequences: Sequences, learned: Mapping[str, Any], caller: str) -> None:
+def _check_names(
+    X: Any, sequences: Sequences, learned: Mapping[str, Any], estimator: Snapshot
+) -> None:
     """Compare the names of variables, or of the columns of a table, where there are any."""
     columns = learned["_read_columns"]
     if columns and sequences.form != "2d":
@@ -119,11 +140,11 @@ def _check_names(X: Any, sequences: Sequences, learned: Mapping[str, Any], calle
     is_list = sequences.form == "list"
     frame = find_frame(X) if columns or is_list else None
     if frame is not None:
-        check_names(frame, learned, caller=caller)
+        check_names(frame, learned, estimator=estimator)
     if "feature_names_in_" in learned and (
         frame is None or (is_list and any(column_labels(item) is None for item in X))
     ):
-        check_names(np.empty((1, learned["n_features_in_"])), learned, caller=caller)
+        check_names(np.empty((1, learned["n_features_in_"])), learned, estimator=estimator)
 
 
 def likely_misreading(X: Any, sequences: Sequences, *, replicates: bool) -> str | None:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self, Unpack
+from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils import Tags
+from sklearn.utils._param_validation import StrOptions
 
-from cbptt.data.sequences import Sequences
-from cbptt.engine.results import Shard
-from cbptt.estimators._base import BaseRNN, Labels, partial_fit_available
-from cbptt.estimators._parameters import CONSTRAINTS, Parameters, documented
-from cbptt.estimators._targets import POOLING_CONSTRAINT, TargetPerSequence, TargetPerStep
+from cbptt.estimators._base import BaseRNN, partial_fit_available
+from cbptt.estimators._number_targets import NumberTargets
+from cbptt.estimators._parameters import parameter, with_parameters
+from cbptt.losses import POOLINGS
 
 
 class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
     """A linear output, and half the squared error."""
-
-    _flat_targets: bool
-    _tells_outputs = False
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        cls._of_targets = ("_flat_targets", "n_outputs_", *getattr(cls, "_of_places", ()))
 
     @partial_fit_available  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -41,76 +29,7 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         -------
         self : fitted estimator
         """
-        return self._partial_fit(X, y, sample_weight, {})
-
-    def _read_targets(
-        self, y: Any, sequences: Sequences, sample_weight: Any, known: dict[str, Any]
-    ) -> Labels:
-        name = type(self).__name__
-        flat, learned = self._flatten(y, sequences, known, numeric=True)
-        if flat.shape[1:] == (0,):
-            raise ValueError(f"{name} got y with 0 outputs; expected at least one.")
-        weights = self._weigh(sample_weight, sequences, learned)
-        used = (weights != 0) & self._is_labelled(flat)
-        self._check_finite(flat, used, sequences, learned)
-        n_outputs = 1 if flat.ndim == 1 else flat.shape[1]
-        if known and (flat.ndim == 1, n_outputs) != (known["_flat_targets"], known["n_outputs_"]):
-            raise ValueError(
-                f"{name} got y with {n_outputs} outputs; expected {known['n_outputs_']}, as in the "
-                f"first fit."
-            )
-        learned |= {"_flat_targets": flat.ndim == 1, "n_outputs_": n_outputs}
-        weights = np.where(used, weights, 0)
-        even = np.ones_like(weights)
-        return Labels(flat, weights, even, n_outputs, "identity", "squared_error", learned)
-
-    def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
-        """(R,) whether there is a target: a step whose numbers are all NaN has none."""
-        if self._readout != "every" or flat.dtype.kind != "f":
-            return np.ones(len(flat), np.bool_)
-        return np.asarray(~np.isnan(flat).reshape(len(flat), -1).all(axis=1))
-
-    def _check_finite(
-        self,
-        flat: NDArray[Any],
-        used: NDArray[np.bool_],
-        sequences: Sequences,
-        form: Mapping[str, Any],
-    ) -> None:
-        if flat.dtype.kind != "f":
-            return
-        bad = used & ~np.isfinite(flat).reshape(len(flat), -1).all(axis=1)
-        if bad.any():
-            first = int(np.argmax(bad))
-            place = self._spell(first, sequences, form)
-            raise ValueError(
-                f"{type(self).__name__} got y{place} = {flat[first]}; targets must be finite. "
-                f"Input y contains NaN or infinity."
-            )
-
-    def _score_outputs(
-        self, outputs: NDArray[np.floating], shard: Shard, learned: Mapping[str, Any]
-    ) -> float:
-        told = self._told(np.arange(len(outputs)), shard.sequences, learned)
-        weights = self._told_weights(shard.targets.weights, shard.sequences, learned)
-        used = weights != 0
-        weights = weights[used].astype(np.float64)
-        # as in `score`, where targets are read in double precision
-        true = shard.targets.values[told][used].astype(np.float64)
-        predicted = outputs[told][used].astype(np.float64)
-        if len(true) < 2 or not np.isfinite(predicted).all():
-            return math.nan  # R^2 is not defined
-        with np.errstate(over="ignore", invalid="ignore"):
-            return float(r2_score(true, predicted, sample_weight=weights))
-
-    # ---- predict ------------------------------------------------------------------------------
-
-    def _numbers(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
-        """(R,) or (R, K) predictions, as y was in fit."""
-        return outputs[:, 0] if self._flat_targets else outputs
-
-    def _tell(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
-        return self._numbers(outputs)
+        return self._partial_fit(X, y, sample_weight, self._targets, stacklevel=2)
 
     def predict(self, X: Any) -> Any:
         """Predict the targets.
@@ -131,7 +50,7 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         """
         model = self._snapshot()
         outputs, sequences = model._outputs(X, finite=False)
-        return model._shape(model._numbers(outputs), sequences)
+        return model._shape(model._predictions(outputs), sequences)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R^2 over all targets, averaged over outputs.
@@ -148,30 +67,13 @@ class _Regressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         ValueError
             Where a prediction is not finite.
         """
-        return self._snapshot()._score(X, y, sample_weight)
-
-    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
-        outputs, sequences = self._outputs(X, finite=True)
-        form = vars(self)
-        flat, _ = self._flatten(y, sequences, self._known_targets(), numeric=True)
-        weights = self._weigh(sample_weight, sequences, form)
-        numbers = self._numbers(outputs)
-        if flat.shape != numbers.shape:
-            raise ValueError(
-                f"{type(self).__name__} got y with targets of shape {flat.shape[1:]}; expected "
-                f"{numbers.shape[1:]}, as in fit."
-            )
-        used = (weights != 0) & self._is_labelled(flat)
-        self._check_used(used)
-        self._check_finite(flat, used, sequences, form)
-        true, predicted, weights, used = (
-            self._told(values, sequences, form) for values in (flat, numbers, weights, used)
-        )
-        return float(r2_score(true[used], predicted[used], sample_weight=weights[used]))
+        model = self._snapshot()
+        outputs, sequences = model._outputs(X, finite=True)
+        return model._targets.score(outputs, y, sequences, sample_weight, model._form)
 
 
-@documented(BaseRNN.__init__)
-class RNNRegressor(TargetPerSequence, _Regressor):
+@with_parameters()
+class RNNRegressor(_Regressor):
     """Recurrent network regressor for sequences.
 
     A linear layer is applied to the hidden state after the last step of a sequence, or to its
@@ -181,9 +83,6 @@ class RNNRegressor(TargetPerSequence, _Regressor):
     Parameters
     ----------
     <parameters>
-    pooling : {"last", "mean", "max"}, default="last"
-        The input of the output layer: the hidden state after the last step of a sequence, the mean
-        of its hidden states, or the largest value of each unit.
 
     Attributes
     ----------
@@ -207,19 +106,19 @@ class RNNRegressor(TargetPerSequence, _Regressor):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS | {
-        "pooling": POOLING_CONSTRAINT
-    }
+    pooling: str = parameter(
+        default="last",
+        allowed=[StrOptions(set(POOLINGS))],
+        kind='{"last", "mean", "max"}',
+        doc="""
+        The input of the output layer: the hidden state after the last step of a sequence, the mean
+        of its hidden states, or the largest value of each unit.
+        """,
+    )
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = 64,
-        *,
-        pooling: str = "last",
-        **parameters: Unpack[Parameters],
-    ) -> None:
-        super().__init__(hidden_layer_sizes, **parameters)
-        self.pooling = pooling
+    @property
+    def _targets(self) -> NumberTargets:
+        return NumberTargets(self._name, self.pooling)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -227,8 +126,8 @@ class RNNRegressor(TargetPerSequence, _Regressor):
         return tags
 
 
-@documented(BaseRNN.__init__)
-class RNNSequenceRegressor(TargetPerStep, _Regressor, auto_wrap_output_keys=None):
+@with_parameters()
+class RNNSequenceRegressor(_Regressor, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Recurrent network regressor for the steps of sequences.
 
     A linear layer is applied to the hidden state of every step, as in the lecture. Half the squared
@@ -266,5 +165,6 @@ class RNNSequenceRegressor(TargetPerStep, _Regressor, auto_wrap_output_keys=None
     True
     """
 
-    def __init__(self, hidden_layer_sizes: Any = 64, **parameters: Unpack[Parameters]) -> None:
-        super().__init__(hidden_layer_sizes, **parameters)
+    @property
+    def _targets(self) -> NumberTargets:
+        return NumberTargets(self._name, "every")

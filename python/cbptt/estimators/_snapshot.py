@@ -18,6 +18,14 @@ class Snapshot:
     # Attributes that a fit takes away if it does not learn them.
     _of_some_fits: ClassVar[tuple[str, ...]] = ("feature_names_in_", "_stepping")
 
+    # What errors call the estimator where it works for another one; None is its own name.
+    _caller: str | None = None
+
+    @property
+    def _name(self) -> str:
+        """What errors call the estimator."""
+        return self._caller or type(self).__name__
+
     def _copied(self) -> Self:
         """Return an estimator of the same attributes; it does not follow changes of this one."""
         copied = object.__new__(type(self))

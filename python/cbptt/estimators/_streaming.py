@@ -13,7 +13,9 @@ from cbptt.data.reading import cast_finite, read_array, spell
 from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.estimators._forms import check_names
 from cbptt.estimators._missing import indicate
+from cbptt.estimators._notices import warn_all
 from cbptt.estimators._snapshot import Snapshot
+from cbptt.estimators._targets import TargetForm, steps_like
 from cbptt.network import RNN
 
 Array = NDArray[np.floating]
@@ -27,7 +29,7 @@ class Streaming(Snapshot):
     # The network that was checked, and takes x as it is.
     _stepping: RNN | None = None
     _read_columns: bool
-    _tells_outputs = True  # as they are; a call is short enough for `_tell` to be seen in it
+    _target_form: TargetForm
 
     def start(self, n: int = 1) -> Array:
         """Return the states of n sequences before their first steps.
@@ -50,7 +52,7 @@ class Streaming(Snapshot):
             last one.
         """
         network = self._snapshot()._network_of_steps()
-        return network.start(read_integer(n, caller=f"{type(self).__name__}.start", name="n"))
+        return network.start(read_integer(n, caller=f"{self._name}.start", name="n"))
 
     def step(self, x: Any, state: Any) -> tuple[Array, Array]:
         """Take one step of some live sequences.
@@ -84,7 +86,8 @@ class Streaming(Snapshot):
             result = model._step_with_care(x, state)
             # where values may be missing, x is not yet what the network reads
             self._stepping = model.network_ if model._fill is None else None
-        return result if self._tells_outputs else (self._tell(result[0]), result[1])
+        y, state = result
+        return (y[:, 0] if self._target_form.squeezed else y), state
 
     def step_many(self, X: Any, state: Any) -> tuple[Any, Array]:
         """Take a block of steps of some live sequences.
@@ -107,12 +110,13 @@ class Streaming(Snapshot):
         """
         model = self._snapshot()
         network = model._network_of_steps()
-        sequences: Sequences = model._read(X)  # type: ignore[attr-defined]
+        sequences: Sequences = model._read(X, stacklevel=2)  # type: ignore[attr-defined]
         states = model._check_state(state, len(sequences), network)
         output, final = network.continued(sequences, states)
-        model._check_outputs(output, sequences, "every", finite=False)  # type: ignore[attr-defined]
-        mirrored = sequences.shape_like(model._tell(output))
-        return np.asarray(mirrored) if sequences.form == "ragged" else mirrored, final
+        notices = model._notices_of_range(output, sequences, "every")  # type: ignore[attr-defined]
+        warn_all(notices, stacklevel=2)
+        y = output[:, 0] if model._target_form.squeezed else output
+        return steps_like(sequences, y), final
 
     def reset(self, state: Any, rows: Any) -> Array:
         """Return states in which some sequences start again.
@@ -137,33 +141,29 @@ class Streaming(Snapshot):
             states[rows] = network.start(1)
         except IndexError as cause:
             raise IndexError(
-                f"{type(self).__name__}.reset got rows={spell(rows)} for {len(states)} sequences; "
+                f"{self._name}.reset got rows={spell(rows)} for {len(states)} sequences; "
                 f"expected ints from 0 to {len(states) - 1}, a mask or a slice ({cause})."
             ) from cause
         return states
 
     # ---- the parts ----------------------------------------------------------------------------
 
-    def _tell(self, outputs: Array) -> Array:
-        """Return the network's outputs in the form of predictions."""
-        return outputs
-
     def _network_of_steps(self) -> RNN:
         network = self.network_
         if network.readout in ("mean", "max"):
             raise ValueError(
-                f"{type(self).__name__} with pooling={network.readout!r} reads all states of a "
+                f"{self._name} with pooling={network.readout!r} reads all states of a "
                 f"sequence, so it cannot go on from the last one; expected pooling='last'."
             )
         return network
 
     def _step_with_care(self, x: Any, state: Any) -> tuple[Array, Array]:
         """Take a step from whatever may be given, or say what is wrong with it."""
-        network, name = self._network_of_steps(), type(self).__name__
+        network, name = self._network_of_steps(), self._name
         D = network.n_inputs if self._fill is None else network.n_inputs // 2
         frame = find_frame(x)
         if frame is not None and not self._read_columns:
-            check_names(frame, vars(self), caller=name)
+            check_names(frame, vars(self), estimator=self)
         expected = f"expected shape (n, {D}), the inputs of one step of n sequences"
         array = read_array(x, caller=name, name="x", ndims=(1, 2), expected=expected)
         if array.ndim == 1 and D == 1:
@@ -183,7 +183,7 @@ class Streaming(Snapshot):
         return result
 
     def _check_state(self, state: Any, n: int | None, network: RNN) -> Array:
-        name, M = type(self).__name__, network.hidden_size
+        name, M = self._name, network.hidden_size
         expected = f"expected shape ({'n' if n is None else n}, {M}), from start or the step before"
         states = read_array(state, caller=name, name="state", ndims=(2,), expected=expected)
         if states.shape[1] != M or (n is not None and len(states) != n):

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.data.integers import read_integer
+from cbptt.forecasting.scaling import in_units_of, naive_error
 from cbptt.forecasting.series import (
     SeriesSet,
     check_order,
     check_same_times,
     find_gap,
-    in_units_of,
-    naive_error,
     read_exogenous,
     read_series,
 )

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.data.ragged import Ragged
-from cbptt.forecasting.series import Scale, SeriesSet, difference, fit_scale, integrate
+from cbptt.forecasting.scaling import Scale, difference, fit_scale, integrate
+from cbptt.forecasting.series import SeriesSet
 from cbptt.network import RNN
 from cbptt.rollout import continue_series
 

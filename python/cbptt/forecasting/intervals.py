@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cbptt.forecasting.framing import (
     Frame,
+    Origins,
     Prepared,
     continue_origins,
     correct_bias,
@@ -136,6 +137,47 @@ def calibrate(
     better = _is_better(corrected, plain)
     errors = corrected if better else plain
     return Calibration(errors, _n_effective(errors, list(map(len, at)), stride), better)
+
+
+def calibrated_interval(
+    origins: Origins,
+    known: NDArray[np.floating],
+    frame: Frame,
+    network: RNN,
+    calibration: Calibration,
+    coverage: float,
+    *,
+    forecast: NDArray[np.floating],
+    paths: NDArray[np.floating] | None,
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the lower and the upper ends, (n, H, d), of intervals of a calibrated forecaster.
+
+    Parameters
+    ----------
+    origins : Origins
+    known : (n, H, e) ndarray
+        Exogenous variables, as the network sees them.
+    frame : Frame
+    network : RNN
+    calibration : Calibration
+    coverage : float
+    forecast : (n, H, d) ndarray
+        What `predict` returns, which is always within.
+    paths : (n, n_paths, H, d) ndarray, or None
+        Needed where H is beyond the horizon of the calibration.
+    """
+    H = known.shape[1]
+    widths = calibration.half_widths(coverage)[:H] * origins.spread[:, None]
+    if paths is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviation = paths[:, :, calibration.horizon - 1 :].std(axis=1, dtype=np.float64)
+            first, later = deviation[:, :1], deviation[:, 1:]
+            growth = np.divide(later, first, out=np.ones_like(later), where=first != 0)
+        widths = np.concatenate([widths, widths[:, -1:] * growth], axis=1)
+    center = forecast
+    if calibration.corrected:
+        center = continue_origins(origins, known, frame, network, correct_bias(origins, H))
+    return np.minimum(center - widths, forecast), np.maximum(center + widths, forecast)
 
 
 def _choose_origins(cuts: Sequence[int], lengths: Sequence[int]) -> tuple[list[list[int]], int]:

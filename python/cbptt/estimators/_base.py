@@ -14,24 +14,14 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 
 from cbptt.data.reading import spell
-from cbptt.data.sequences import Sequences, check_sequences
-from cbptt.estimators._callbacks import (
-    FRAMES_OF_FIT,
-    CallbackSupportMixin,
-    with_callbacks,
-)
-from cbptt.estimators._forms import (
-    learn_form,
-    likely_lone,
-    read_alike,
-)
+from cbptt.data.sequences import Sequences
+from cbptt.estimators._callbacks import FRAMES_OF_FIT, CallbackSupportMixin, with_callbacks
+from cbptt.estimators._forms import likely_lone, read_alike
 from cbptt.estimators._missing import indicate
 from cbptt.estimators._notices import Notice, warn_all
 from cbptt.estimators._parameters import TrainingParameters
 from cbptt.estimators._run import train
-from cbptt.estimators._solver import (
-    count_threads,
-)
+from cbptt.estimators._solver import count_threads
 from cbptt.estimators._streaming import Streaming
 from cbptt.estimators._targets import TargetForm, TargetKind, steps_like
 from cbptt.estimators._task import prepare
@@ -39,8 +29,6 @@ from cbptt.losses import POOLINGS, spell_place
 from cbptt.network import RNN
 
 STATES = (*POOLINGS, "all")
-# What is learned of X, and a later X must agree with.
-_OF_X = ("_read_columns", "n_features_in_", "feature_names_in_", "_fill")
 
 
 def _is_stochastic(estimator: BaseRNN) -> bool:
@@ -161,32 +149,6 @@ class BaseRNN(
             X, y, sample_weight, targets=targets, incremental=True, stacklevel=1 + stacklevel
         )
 
-    # ---- reading X ----------------------------------------------------------------------------
-
-    def _fit_before(self, incremental: bool) -> Self | None:
-        """Return the fit to go on from, as it is now; None for a first one."""
-        if not (incremental or self.warm_start):
-            return None
-        before = self._copied()
-        return before if hasattr(before, "network_") else None
-
-    def _read_first(self, X: Any) -> tuple[Sequences, dict[str, Any], list[Notice]]:
-        """Check X, and learn from it what a later X must agree with."""
-        allow_nan = self.missing == "mask"
-        sequences = check_sequences(X, dtype=self.dtype, caller=self._name, allow_nan=allow_nan)
-        return sequences, learn_form(X, sequences, estimator=self), []
-
-    def _reread(self, X: Any) -> tuple[Sequences, dict[str, Any], list[Notice]]:
-        """Check X against what was fitted on, and return that too."""
-        self._check_learned()
-        sequences, notices = self._read_alike(X, self.network_, vars(self), "X")
-        learned = {name: getattr(self, name) for name in _OF_X if hasattr(self, name)}
-        return sequences, learned, notices
-
-    def _notices_of(self, misread: str | None) -> list[Notice]:
-        """Return a warning that X is likely misread, where it is."""
-        return [] if misread is None else [Notice(f"{self._name} reads {misread}.")]
-
     # ---- what was learned ---------------------------------------------------------------------
 
     @property
@@ -271,7 +233,11 @@ class BaseRNN(
             allow_nan=fill is not None,
         )
         misread = likely_lone(sequences) if sequences.form == "list" else None
-        return indicate(sequences, fill), self._notices_of(misread)
+        return indicate(sequences, fill), self._notices_of_misreading(misread)
+
+    def _notices_of_misreading(self, misread: str | None) -> list[Notice]:
+        """Return a warning that X is likely misread, where it is."""
+        return [] if misread is None else [Notice(f"{self._name} reads {misread}.")]
 
     def _outputs(
         self, X: Any, *, finite: bool, network: RNN | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from cbptt.estimators._targets import (
     Array,
     GivenTargets,
     Labels,
-    Places,
     TargetForm,
     TargetKind,
 )
@@ -39,6 +38,7 @@ class ClassTargets(TargetKind):
         Whether other y will follow, so that all classes must be known.
     """
 
+    numeric: ClassVar[bool] = False
     class_weight: Any
     missing_label: Any = None
     all_classes: NDArray[Any] | None = None
@@ -148,9 +148,6 @@ class ClassTargets(TargetKind):
         return float(np.average(right, weights=weights.astype(np.float64)))
 
     # ---- checks -------------------------------------------------------------------------------
-
-    def _flatten(self, y: Any, sequences: Sequences, places: Places) -> NDArray[Any]:
-        return places.flatten(y, sequences, numeric=False, caller=self.caller)
 
     def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
         missing = self.missing_label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, Self
 
@@ -27,8 +28,9 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
     classes_: NDArray[Any]
 
     @property
+    @abstractmethod
     def _targets(self) -> ClassTargets:
-        raise NotImplementedError
+        """The kind of targets, with the parameters that concern them."""
 
     @property
     def _form(self) -> TargetForm:

@@ -152,7 +152,7 @@ def _out_of_range(symbols: NDArray[np.intp], network: RNN, caller: str) -> Float
     which = int((symbols[:, step] < 0).argmax())
     return FloatingPointError(
         f"{caller} got out of the range of {network.dtype} at step {step} of sequence {which}: "
-        f"states grow from step to step, and tell no probabilities any more. Draw fewer symbols, "
+        f"states grow from step to step until no probability can be computed. Draw fewer symbols, "
         f"or fit with activation='tanh', which is bounded, and not {network.activation!r}."
     )
 

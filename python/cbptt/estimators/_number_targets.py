@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from cbptt.estimators._targets import (
     Array,
     GivenTargets,
     Labels,
-    Places,
     TargetForm,
     TargetKind,
 )
@@ -28,6 +27,8 @@ class NumberTargets(TargetKind):
 
     A step whose numbers are all NaN has no target.
     """
+
+    numeric: ClassVar[bool] = True
 
     def read(
         self, y: Any, sequences: Sequences, sample_weight: Any, known: TargetForm | None
@@ -92,9 +93,6 @@ class NumberTargets(TargetKind):
             return float(r2_score(true, predicted, sample_weight=weights))
 
     # ---- checks -------------------------------------------------------------------------------
-
-    def _flatten(self, y: Any, sequences: Sequences, places: Places) -> NDArray[Any]:
-        return places.flatten(y, sequences, numeric=True, caller=self.caller)
 
     def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
         if self.readout != "every" or flat.dtype.kind != "f":

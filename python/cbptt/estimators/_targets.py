@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,12 +203,15 @@ class TargetKind(ABC):
 
     Attributes
     ----------
+    numeric : bool
+        Whether targets must be numbers, for all estimators of this kind.
     caller : str
         What errors call the estimator.
     readout : {"last", "mean", "max", "every"}
         Which hidden states the outputs read; "every" for targets of steps.
     """
 
+    numeric: ClassVar[bool]
     caller: str
     readout: str
 
@@ -260,10 +263,6 @@ class TargetKind(ABC):
         """Return the same score by targets (R,) that were read before; NaN if it is not defined."""
 
     @abstractmethod
-    def _flatten(self, y: Any, sequences: Sequences, places: Places) -> NDArray[Any]:
-        """Return a target of the right type for each output: (R,) or (R, K)."""
-
-    @abstractmethod
     def _is_labelled(self, flat: NDArray[Any]) -> NDArray[np.bool_]:
         """Return whether a target is one, (R,), of targets (R,) or (R, K)."""
 
@@ -287,7 +286,7 @@ class TargetKind(ABC):
             _are_of_sequences(y, sequences) if known is None else known.replicated
         )
         places = Places(self.readout, replicated)
-        flat = self._flatten(y, sequences, places)
+        flat = places.flatten(y, sequences, numeric=self.numeric, caller=self.caller)
         if flat.shape[1:] == (0,):
             raise ValueError(f"{self.caller} got y with 0 outputs; expected at least one.")
         weights = places.weigh(sample_weight, sequences, caller=self.caller)

@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from cbptt.data.sequences import Sequences, check_sequences
 from cbptt.engine.results import Shard
 from cbptt.engine.truncation import Truncation
-from cbptt.estimators._forms import likely_misreading
+from cbptt.estimators._forms import learn_form, likely_misreading
 from cbptt.estimators._missing import indicate
 from cbptt.estimators._notices import Notice
 from cbptt.estimators._solver import batch_size_of, hidden_size_of, truncation_of
-from cbptt.estimators._targets import Labels, TargetKind
+from cbptt.estimators._targets import Labels, TargetForm, TargetKind
 from cbptt.estimators._training_set import TrainingSet, cut_streams
 from cbptt.network import RNN
 
 if TYPE_CHECKING:
     from cbptt.estimators._base import BaseRNN
+
+# What is learned of X, and a later X must agree with.
+_OF_X = ("_read_columns", "n_features_in_", "feature_names_in_", "_fill")
 
 
 @dataclass(eq=False)
@@ -83,14 +87,19 @@ def prepare(
     estimator._validate_params()
     targets = estimator._targets if targets is None else targets
     truncation = truncation_of(estimator, targets.readout, caller=estimator._name)
-    before = estimator._fit_before(incremental)
+    before = _fit_before(estimator, incremental)
     if y is None:
         raise ValueError(
             f"{estimator._name} requires y to be passed, but the target y is None; expected one "
             f"target per {'step' if targets.readout == 'every' else 'sequence'}."
         )
-    sequences, learned, notices = estimator._read_first(X) if before is None else before._reread(X)
-    known = None if before is None else before._form
+    known: TargetForm | None = None
+    notices: list[Notice] = []
+    if before is None:
+        sequences, learned = _read_first(estimator, X)
+    else:
+        known = before._form
+        sequences, learned, notices = _read_again(before, X)
     labels = targets.read(y, sequences, sample_weight, known)
     learned |= {"_target_form": labels.form, "n_outputs_": labels.n_outputs}
     if labels.form.classes is not None:
@@ -99,7 +108,7 @@ def prepare(
     used = data.used(caller=estimator._name)
     if before is None:
         misread = likely_misreading(X, sequences, replicates=labels.form.replicated)
-        notices += estimator._notices_of(misread)
+        notices += estimator._notices_of_misreading(misread)
         learned["_fill"] = data.take(used).mean_of_steps() if estimator.missing == "mask" else None
         data = replace(data, sequences=indicate(sequences, learned["_fill"]))
     rng = _generator(estimator, before)
@@ -138,6 +147,29 @@ def _divide(
         shortest = task.truncation.steps
         streams = cut_streams(task.shard.sequences, batch_size_of(estimator), shortest)
         task.shard = replace(task.shard, sequences=streams)
+
+
+def _fit_before(estimator: BaseRNN, incremental: bool) -> BaseRNN | None:
+    """Return the fit to go on from, as it is now; None for a first one."""
+    if not (incremental or estimator.warm_start):
+        return None
+    before = estimator._copied()
+    return before if hasattr(before, "network_") else None
+
+
+def _read_first(estimator: BaseRNN, X: Any) -> tuple[Sequences, dict[str, Any]]:
+    """Check X, and learn from it what a later X must agree with."""
+    allow_nan, caller = estimator.missing == "mask", estimator._name
+    sequences = check_sequences(X, dtype=estimator.dtype, caller=caller, allow_nan=allow_nan)
+    return sequences, learn_form(X, sequences, estimator=estimator)
+
+
+def _read_again(before: BaseRNN, X: Any) -> tuple[Sequences, dict[str, Any], list[Notice]]:
+    """Check X against what was fitted on, and return that too."""
+    before._check_learned()
+    sequences, notices = before._read_alike(X, before.network_, vars(before), "X")
+    learned = {name: getattr(before, name) for name in _OF_X if hasattr(before, name)}
+    return sequences, learned, notices
 
 
 def _read_validation(estimator: BaseRNN, data: Any, task: Task) -> Shard:

@@ -142,10 +142,10 @@ def check_lengths(series: SeriesSet, frame: Frame, name: str, *, caller: str, ta
     needed = frame.lost + frame.past + targets
     for i, values in enumerate(series):
         if len(values) < needed:
-            told = " and a step to learn" if targets else ""
+            more = " and a step to learn" if targets else ""
             raise ValueError(
                 f"{caller} got {series.name(name, i)} with {len(values)} steps, but differences of "
-                f"{frame.lost} steps, lags of {frame.past}{told} take {needed}; give more steps, "
+                f"{frame.lost} steps, lags of {frame.past}{more} take {needed}; give more steps, "
                 f"or set smaller lags and differences.{series.hint(name)}"
             )
 

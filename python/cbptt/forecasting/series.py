@@ -113,10 +113,10 @@ def read_series(
     y : (T,) or (T, d) array or data frame, or list of numbers: one series. List, tuple or 1-D
         object array of such, or Ragged: several
     caller, name : str
-        Who asks, and what errors call y.
+        What errors call the function that was called, and y.
     single : bool, default=None
-        What it must be. By default the form tells. With False an array holds a series in each item
-        of its first axis.
+        What it must be. By default it follows from the form. With False an array holds a series in
+        each item of its first axis.
     letter : str, default="d"
         What errors call the number of variables.
 
@@ -229,7 +229,8 @@ def check_columns(
     ----------
     columns, known : (d,) tuple of str, or None
     who, has : str
-        Who got them, and what has the known ones, as in "backtest got y[1]" and "y[0] has".
+        The beginning of an error, and what has the known ones, as in "backtest got y[1]" and
+        "y[0] has".
 
     Raises
     ------
@@ -266,7 +267,7 @@ def read_exogenous(
     X : what `read_series` takes, in the form of the series
     series : SeriesSet
     caller, name, of : str
-        Who asks, and what errors call X and the series.
+        What errors call the function that was called, X and the series.
 
     Raises
     ------

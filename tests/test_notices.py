@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import FunctionTransformer
 
+import cbptt
 from cbptt import (
     PerTimestep,
     RNNClassifier,
@@ -23,6 +26,7 @@ from cbptt import (
     backtest,
 )
 
+PACKAGE = Path(cbptt.__file__).parent
 ESTIMATORS = [RNNClassifier, RNNRegressor, RNNSequenceClassifier, RNNSequenceRegressor]
 CLASSIFIERS = [RNNClassifier, RNNSequenceClassifier]
 LONE = [np.ones((1, 1))] * 4  # likely one sequence of 4 steps
@@ -142,3 +146,9 @@ def test_a_warning_of_growing_forecasts_is_where_they_were_computed() -> None:
     assert_here(lambda: model.simulate(400, 2, random_state=0), "leave the range")
     assert_here(lambda: model.predict_interval(400, n_paths=2, random_state=0), "leave the range")
     assert_here(lambda: model.score(steps), "leaves the range")
+
+
+def test_no_module_looks_at_the_stack_to_place_a_warning() -> None:
+    stack = re.compile(r"_getframe|currentframe|inspect\.stack|f_back")
+    readers = [path.name for path in PACKAGE.rglob("*.py") if stack.search(path.read_text("utf-8"))]
+    assert readers == ["splits.py"]  # the split of scikit-learn stands nowhere else

@@ -133,10 +133,11 @@ def _listed(entries: Mapping[str, str]) -> str:
 
 def _explaining(init: Callable[..., None]) -> Callable[..., None]:
     """An `__init__` that names the parameter which may be meant by one that there is not."""
+    known = signature(init).parameters.keys()
 
     @wraps(init)
     def explained(self: Any, *args: Any, **parameters: Any) -> None:
-        unknown = parameters.keys() - signature(init).parameters.keys()
+        unknown = parameters.keys() - known
         if unknown:
             raise TypeError(_unknown_parameter(type(self), min(unknown)))
         init(self, *args, **parameters)

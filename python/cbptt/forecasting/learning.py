@@ -107,7 +107,8 @@ def train_network(
     X, y, validation_data = inputs, targets, None
     if regressor.early_stopping:
         X, y, validation_data = _hold_out(inputs, targets, series, regressor, caller)
-    task = prepare(regressor, X, y, None, validation_data)  # whose notices are about the user's X
+    # its notices concern an X that a user passed, and this one is made from the series
+    task = prepare(regressor, X, y, None, validation_data)
     learned, notices = train(regressor, task)
     regressor._install(learned)
     return Trained(frame, prepared, inputs, targets, regressor, notices)
@@ -160,7 +161,7 @@ def calibrate_intervals(
         network=second.regressor.network_,
         spread=spread[long],
     )
-    # of convergence the first network has warned
+    # the first network has already warned of convergence
     others = [n for n in second.notices if n.category is not ConvergenceWarning]
     return Calibrated(second.regressor, calibration, others)
 

@@ -1109,3 +1109,12 @@ def test_a_warning_of_training_is_told_where_fit_was_called() -> None:
     with pytest.warns(ConvergenceWarning, match=re.escape("Maximum iterations (3)")) as caught:
         quick().fit(wave())
     assert [w.filename for w in caught] == [__file__]
+
+
+@pytest.mark.parametrize("name", ["RNNForecaster", "Mine"])
+def test_an_error_of_training_names_the_class_that_is_fitted(name: str) -> None:
+    forecaster = RNNForecaster if name == "RNNForecaster" else type(name, (RNNForecaster,), {})
+    with pytest.raises(ValueError, match=rf"^{name} got hidden_layer_sizes=\(2, 2\)"):
+        forecaster((2, 2)).fit(wave())
+    with pytest.raises(ValueError, match=f"^{name} got bptt_streams=True; .* a number of steps"):
+        forecaster(2, bptt_streams=True, bptt_steps=None).fit(wave())

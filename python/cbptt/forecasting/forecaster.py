@@ -17,7 +17,12 @@ from cbptt.estimators._notices import Notice, warn_all
 from cbptt.estimators._parameters import with_parameters
 from cbptt.estimators._random import make_generator
 from cbptt.forecasting.framing import continue_origins, find_origins
-from cbptt.forecasting.intervals import Calibration, calibrated_interval
+from cbptt.forecasting.intervals import (
+    Calibration,
+    calibrated_interval,
+    check_coverage,
+    simulated_interval,
+)
 from cbptt.forecasting.learning import Calibrated, Trained, calibrate_intervals, train_network
 from cbptt.forecasting.paths import (
     check_paths,
@@ -413,7 +418,7 @@ class RNNForecaster(ForecasterParameters, BaseEstimator):  # type: ignore[misc]
             If the fitted series are too short for `calibration_errors_`. The interval then consists
             of quantiles of simulated paths, and may be too narrow.
         """
-        _check_coverage(coverage, caller=self._name)
+        check_coverage(coverage, caller=self._name)
         check_paths(n_paths, method, caller=self._name)
         model = self._snapshot()
         start = model._fitted().start(horizon, X_future, context, X_context)
@@ -430,8 +435,7 @@ class RNNForecaster(ForecasterParameters, BaseEstimator):  # type: ignore[misc]
                 f"narrow. Fit on more steps, to the end."
             )
             notices.append(Notice(text))
-            outside = (1 - coverage) / 2
-            lower, upper = np.quantile(paths, [outside, 1 - outside], axis=1)
+            lower, upper = simulated_interval(paths, coverage)
         else:
             forecast = continue_origins(start.origins, start.known, model._frame, model.network_)
             if paths is None or np.isfinite(paths).all():  # else there is a warning already
@@ -512,11 +516,3 @@ class RNNForecaster(ForecasterParameters, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.one_d_array = True
         tags.target_tags.required = False
         return tags
-
-
-def _check_coverage(coverage: Any, *, caller: str) -> None:
-    number = isinstance(coverage, (float, int, np.floating)) and not isinstance(coverage, bool)
-    if not number or not 0 < coverage < 1:
-        raise ValueError(
-            f"{caller} got coverage={coverage!r}; expected a number between 0 and 1, as 0.9."
-        )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,6 +179,29 @@ def calibrated_interval(
     if calibration.corrected:
         center = continue_origins(origins, known, frame, network, correct_bias(origins, H))
     return np.minimum(center - widths, forecast), np.maximum(center + widths, forecast)
+
+
+def simulated_interval(
+    paths: NDArray[np.floating], coverage: float
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the ends (n, H, d) between which the middle share of paths (n, n_paths, H, d) lies."""
+    outside = (1 - coverage) / 2
+    lower, upper = np.quantile(paths, [outside, 1 - outside], axis=1)
+    return lower, upper
+
+
+def check_coverage(coverage: Any, *, caller: str) -> None:
+    """Refuse what is not a number between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+    """
+    number = isinstance(coverage, (float, int, np.floating)) and not isinstance(coverage, bool)
+    if not number or not 0 < coverage < 1:
+        raise ValueError(
+            f"{caller} got coverage={coverage!r}; expected a number between 0 and 1, as 0.9."
+        )
 
 
 def _choose_origins(cuts: Sequence[int], lengths: Sequence[int]) -> tuple[list[list[int]], int]:

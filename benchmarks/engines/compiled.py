@@ -1,11 +1,10 @@
-"""cbptt: sequences with their targets, run in memory asked for once, as in a fit."""
+"""cbptt: the public call, which checks its arguments, and the same without the checks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from cbptt import Ragged
-from cbptt.network import ShardResult
 from shapes import Array, Problem
 
 
@@ -17,21 +16,22 @@ class Compiled:
         targets = problem.split(Y) if problem.readout == "every" else Y
         self.network = problem.network(dtype)
         self.shard = self.network.shard(Ragged.from_flat(X, problem.lengths), targets)
-        sequences = self.shard.sequences
-        self.scratch = self.network.scratch(sequences, n_threads=n_threads)
-        self.forward_scratch = self.network.forward_scratch(sequences, n_threads)
         self.n_threads = n_threads
+        self.X: Any = self.shard.sequences
+        self.Y: Any = targets
 
-    def step(self) -> ShardResult:
-        """Loss and gradients, in scratch."""
-        return self.network.run(self.shard, self.scratch, self.n_threads)
+    def step(self) -> Any:
+        """Loss and gradients of checked sequences."""
+        return self.network.engine.gradient(self.shard, self.n_threads)
 
     def forward(self) -> Array:
-        """Outputs, in scratch."""
-        return self.network.run_forward(self.shard, self.forward_scratch, self.n_threads)
+        """Outputs of checked sequences."""
+        return self.network.engine.predict(
+            self.shard.sequences, n_threads=self.n_threads
+        ).outputs
 
     def computed(self) -> dict[str, Any]:
         """Loss, gradients, outputs."""
         result = self.step()
-        gradients = self.network.layout.views(result.gradient.copy())
+        gradients = self.network.layout.views(result.gradient)
         return {"loss": result.loss_sum, **gradients, "output": self.forward()}

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from cbptt._plan import Network
+from cbptt._network import Network
 
 @disjoint_base
 class Parameters:
@@ -23,6 +23,3 @@ class Live:
         dtype: np.dtype[Any],
     ) -> Live: ...
     def step(self, x: Any, h: Any) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None: ...
-
-def packed_size(net: Network) -> int: ...
-def pack(packed: NDArray[np.floating], theta: NDArray[np.floating], net: Network) -> None: ...

@@ -1,37 +1,32 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
-def take_sgd_step(
+SOLVERS: dict[str, int]
+
+@disjoint_base
+class Update:
+    def __new__(
+        cls,
+        solver: str,
+        n_weights: int,
+        alpha: float,
+        max_grad_norm: float,
+        momentum: float,
+        nesterov: bool,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        decay: float,
+    ) -> Update: ...
+
+def update(
     theta: NDArray[np.floating],
-    velocity: NDArray[np.floating],
+    moment_1: NDArray[np.floating],
+    moment_2: NDArray[np.floating],
     gradient: NDArray[np.floating],
+    weight_sum: float,
+    u: Update,
     learning_rate: float,
-    momentum: float,
-    nesterov: bool,
-) -> None: ...
-def take_adam_step(
-    theta: NDArray[np.floating],
-    m: NDArray[np.floating],
-    v: NDArray[np.floating],
-    gradient: NDArray[np.floating],
-    learning_rate: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
     step: int,
-) -> None: ...
-def take_rmsprop_step(
-    theta: NDArray[np.floating],
-    v: NDArray[np.floating],
-    gradient: NDArray[np.floating],
-    learning_rate: float,
-    rho: float,
-    epsilon: float,
-) -> None: ...
-def take_adagrad_step(
-    theta: NDArray[np.floating],
-    v: NDArray[np.floating],
-    gradient: NDArray[np.floating],
-    learning_rate: float,
-    epsilon: float,
-) -> None: ...
+) -> tuple[bool, float, bool, float]: ...

@@ -1,9 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt._plan import Network
+from cbptt._live import Live
 
-def scratch_size(net: Network, n: int) -> int: ...
 def forecast(
     series: NDArray[np.floating],
     states: NDArray[np.floating],
@@ -13,9 +12,7 @@ def forecast(
     past: int,
     first: int,
     end: int,
-    packed: NDArray[np.floating],
-    scratch: NDArray[np.floating],
-    net: Network,
+    live: Live,
 ) -> None: ...
 def sample(
     symbols: NDArray[np.intp],
@@ -24,7 +21,5 @@ def sample(
     encoding: NDArray[np.floating],
     uniforms: NDArray[np.float64],
     temperature: float,
-    packed: NDArray[np.floating],
-    scratch: NDArray[np.floating],
-    net: Network,
+    live: Live,
 ) -> None: ...

@@ -81,6 +81,11 @@ class Architecture:
         layout: Layout = vars(self)["_layout"]
         return layout
 
+    @property
+    def state_width(self) -> int:
+        """Numbers of the state of a sequence."""
+        return self.hidden_size
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -12,32 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from cbptt import _bptt
-from cbptt._kernels import FUNCTIONS
 from cbptt._live import Live, Parameters
-from cbptt._losses import LOSSES, evaluate
-from cbptt._plan import READOUTS as READOUT_CODES
-from cbptt._plan import Network
-from cbptt.architecture import Architecture, check_blas_size
+from cbptt.architecture import Architecture
 from cbptt.data.reading import cast_finite, read_array
 from cbptt.data.sequences import Sequences, check_sequences
-from cbptt.engine.batches import Batches
-from cbptt.engine.results import Derivatives, Dropout, Forward, Shard, ShardResult
-from cbptt.engine.scratch import Scratch, check_checkpoint, make_scratch
-from cbptt.engine.threads import in_team, one_blas_thread
-from cbptt.engine.truncation import Truncation, check_truncation
+from cbptt.engine.engine import Engine, check_checkpoint
+from cbptt.engine.results import Derivatives, Forward, Shard, ShardResult
+from cbptt.engine.truncation import check_truncation
 from cbptt.losses import Targets, check_targets, flatten_targets, flatten_weights
 from cbptt.parameters import INITIALISATIONS, Layout, initialise
 
 __all__ = ["RNN", "Derivatives", "Forward", "Live", "Shard", "ShardResult"]
 
 Array = NDArray[np.floating]
-
-# What takes the products of the recurrence and of the hidden derivatives: the package's own
-# kernels, or BLAS.
-PRODUCTS = os.environ.get("CBPTT_PRODUCTS", "kernels")
-if PRODUCTS not in ("kernels", "blas"):
-    raise ImportError(f"CBPTT_PRODUCTS={PRODUCTS!r} is unknown; set it to kernels or blas")
 
 
 class RNN:
@@ -136,12 +122,9 @@ class RNN:
 
     def _set(self, architecture: Architecture, parameters: Parameters) -> None:
         vars(self).pop("_step", None)
-        self._kept: dict[bool, tuple[Any, Scratch | None]] = {}
         self._architecture = architecture
         self._parameters = parameters
-        self._core = _compiled(architecture)
-        nothing = np.empty((0, 0), architecture.dtype)
-        self._no_dropout = Dropout(nothing, nothing)
+        self._engine = Engine(architecture, parameters)
 
     @classmethod
     def _of(cls, architecture: Architecture, parameters: Parameters) -> RNN:
@@ -255,63 +238,13 @@ class RNN:
     # ---- forward ------------------------------------------------------------------------------
 
     @property
+    def engine(self) -> Engine:
+        """What runs checked sequences through the network, see `cbptt.engine`."""
+        return self._engine
+
+    @property
     def _every(self) -> bool:
         return self.readout == "every"
-
-    def _forward(
-        self,
-        sequences: Sequences,
-        h0: Array,
-        *,
-        everything: bool = False,
-        activated: bool = True,
-        scratch: Scratch | None = None,
-        n_threads: int = 1,
-    ) -> tuple[Array, Array, Array]:
-        """Return hidden (steps, M), outputs (R, K) and final states (n, M), in X's order.
-
-        The first and the last are empty without `everything`. Without `activated` the outputs are
-        a2. In addition, at most a chunk of a few hundred steps is kept.
-        """
-        self._check_width(sequences)
-        own, dtype, n = self._architecture, self._parameters.theta.dtype, len(sequences)
-        M, K, steps = own.hidden_size, own.n_outputs, sequences.n_steps
-        kept = None
-        if scratch is None:
-            scratch, kept = self._borrow(sequences, n_threads, backward=False)
-        scratch.check(self._core, sequences, backward=False)
-        hidden = np.empty((steps if everything else 0, M), dtype)
-        final = np.empty((n if everything else 0, M), dtype)
-        outputs = np.empty((steps if own.readout == "every" else n, K), dtype)
-        scratch.acquire()
-        try:
-            with one_blas_thread(self._core.uses_blas):
-                in_team(
-                    min(n_threads, scratch.n_threads),
-                    lambda team, thread: _bptt.forward(
-                        team,
-                        thread,
-                        self._core,
-                        scratch.plan,
-                        scratch.arrays,
-                        hidden,
-                        outputs,
-                        final,
-                        self._parameters.theta,
-                        sequences.values,
-                        sequences.offsets[:-1],
-                        sequences.offsets[1:],
-                        h0,
-                        scratch.arrays["everyone"],
-                        activated,
-                    ),
-                    self._core.uses_blas,
-                )
-        finally:
-            scratch.release()
-        if kept is not None:
-            self._kept[False] = kept
-        return hidden, outputs, final
 
     def forward(self, X: Any, h0: ArrayLike | None = None) -> Forward:
         """Run the network over sequences.
@@ -332,35 +265,14 @@ class RNN:
             Where X or h0 does not fit; the message names the item.
         """
         sequences, states = self._checked(X, h0)
-        hidden, output, final = self._forward(sequences, states, everything=True)
+        found = self._engine.predict(sequences, states, states=True)
         return Forward(
-            hidden=sequences.shape_like(hidden),
-            output=sequences.shape_like(output) if self._every else output,
-            state=final,
+            hidden=sequences.shape_like(found.hidden),
+            output=sequences.shape_like(found.outputs) if self._every else found.outputs,
+            state=found.final,
         )
-
-    def outputs(self, sequences: Sequences, n_threads: int = 1) -> Array:
-        """Return h2 for checked sequences: (steps, K) with readout "every", else (n, K).
-
-        The memory for it grows with the outputs and not with the hidden states.
-        """
-        return self._forward(sequences, self.no_states, n_threads=n_threads)[1]
-
-    def states(self, sequences: Sequences, n_threads: int = 1) -> tuple[Array, Array]:
-        """Return h1 for checked sequences: of all steps (steps, M), and of the last ones (n, M)."""
-        hidden, _, final = self._forward(
-            sequences, self.no_states, everything=True, n_threads=n_threads
-        )
-        return hidden, final
 
     # ---- live sequences -----------------------------------------------------------------------
-
-    def start(self, n: int) -> Array:
-        """Return the states (n, M) before the first step: 0, or what is learned."""
-        states = np.zeros((n, self.hidden_size), self.dtype)
-        if self._architecture.learn_initial_state:
-            states[:] = self.layout.views(self._parameters.theta)["initial_state"]
-        return states
 
     def live(self) -> Live:
         """Return the network as something that takes one step of sequences at a time.
@@ -369,7 +281,7 @@ class RNN:
         h, whatever the readout; arrays are C-contiguous and of the network's precision. A change of
         the parameters is followed by the next step.
         """
-        return Live(self._core, self._parameters, np.empty, self.dtype)
+        return self._engine.live()
 
     @cached_property
     def _step(self) -> Callable[[Any, Any], tuple[Array, Array] | None]:
@@ -381,14 +293,6 @@ class RNN:
     def with_readout(self, readout: str) -> RNN:
         """Return a network of the same parameters, not copied, with another readout."""
         return self._of(replace(self._architecture, readout=readout), self._parameters)
-
-    def continued(self, sequences: Sequences, states: Array) -> tuple[Array, Array]:
-        """Return h2 of every step (steps, K) of checked sequences that go on from states (n, M),
-        and the states after them.
-        """
-        network = self if self._every else self.with_readout("every")
-        _, outputs, final = network._forward(sequences, states, everything=True)
-        return outputs, final
 
     # ---- loss and derivatives -----------------------------------------------------------------
 
@@ -420,14 +324,7 @@ class RNN:
         """
         shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
-        return self.evaluate(shard)[0] / divisor
-
-    def evaluate(self, shard: Shard, n_threads: int = 1) -> tuple[float, Array]:
-        """Return the loss summed over checked sequences, and their outputs h2 as `outputs` does."""
-        _, z, _ = self._forward(shard.sequences, shard.h0, activated=False, n_threads=n_threads)
-        f_out, loss = FUNCTIONS[self.output_activation], LOSSES[self.loss_name]
-        targets = shard.targets
-        return evaluate(z, targets.dense(), targets.weights, f_out, loss, True), z
+        return self._engine.evaluate(shard)[0] / divisor
 
     def loss_and_gradients(
         self,
@@ -440,8 +337,9 @@ class RNN:
         bptt_steps: int | None = None,
         bptt_stride: int | None = None,
         checkpoint: int | str | None = None,
+        inputs: bool = False,
     ) -> tuple[float, dict[str, Any]]:
-        """Return the loss and its gradient by everything it depends on.
+        """Return the loss and its gradient by the parameters, and by inputs and initial states.
 
         Parameters
         ----------
@@ -462,13 +360,21 @@ class RNN:
             grows with sqrt(T) instead of T, and the time grows by that of a forward pass. k is
             rounded to whole chunks of a few hundred rows, in which the derivatives are summed. None
             keeps all.
+        inputs : bool, default=False
+            Whether the derivatives by the inputs and the initial states are computed too. Not
+            together with bptt_steps.
 
         Returns
         -------
         loss : float
         gradients : dict
-            The parameters' names with arrays of their shapes; "h0" (n, M); "X" in X's form, with
-            (T_i, D) per sequence also where X has (T_i,). With bptt_steps the parameters only.
+            The parameters' names with arrays of their shapes. With `inputs` also "h0" (n, M), and
+            "X" in X's form, with (T_i, D) per sequence also where X has (T_i,).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the message names the item.
         """
         truncation = check_truncation(
             bptt_steps,
@@ -478,23 +384,24 @@ class RNN:
             caller="RNN",
         )
         check_checkpoint(checkpoint, "RNN")
+        if inputs and truncation is not None:
+            raise ValueError(
+                f"RNN got inputs=True with bptt_steps={bptt_steps}; derivatives by the inputs are "
+                f"computed through all steps only, so expected bptt_steps=None."
+            )
         shard = self.shard(X, Y, sample_weight, h0)
         divisor = self._divisor(shard, reduction)
-        if truncation is not None:
-            result = self.run_truncated(shard, truncation, checkpoint=checkpoint)
-            result.gradient[...] /= divisor
-            return result.loss_sum / divisor, dict(self.layout.views(result.gradient))
-        scratch, kept = self._borrow(shard.sequences, 1, backward=True, checkpoint=checkpoint)
-        result = self.run(shard, scratch, inputs=True)
-        gradient = result.gradient / divisor  # a copy, as the scratch is kept for the next call
-        self._kept[True] = kept
-        for array in (result.dh0, result.dx):
-            array /= divisor
-
-        gradients: dict[str, Any] = dict(self.layout.views(gradient))
-        gradients["h0"] = result.dh0
-        dx = result.dx[:, 0] if shard.sequences.form == "2d" else result.dx
-        gradients["X"] = shard.sequences.shape_like(dx)
+        result = self._engine.gradient(
+            shard, inputs=inputs, checkpoint=checkpoint, truncation=truncation
+        )
+        np.divide(result.gradient, divisor, out=result.gradient)
+        gradients: dict[str, Any] = dict(self.layout.views(result.gradient))
+        if inputs:
+            for array in (result.dh0, result.dx):
+                np.divide(array, divisor, out=array)
+            gradients["h0"] = result.dh0
+            dx = result.dx[:, 0] if shard.sequences.form == "2d" else result.dx
+            gradients["X"] = shard.sequences.shape_like(dx)
         return result.loss_sum / divisor, gradients
 
     def derivatives(
@@ -568,196 +475,10 @@ class RNN:
             errors[name] = float(difference / largest) if largest != 0 else 0.0  # NaN is no 0
         return errors
 
-    def run(
-        self,
-        shard: Shard,
-        scratch: Scratch | None = None,
-        n_threads: int = 1,
-        *,
-        inputs: bool = False,
-        dropout: Dropout | None = None,
-    ) -> ShardResult:
-        """Run sequences forward and backward.
-
-        Parameters
-        ----------
-        shard : Shard
-        scratch : Scratch, default=None
-            From `scratch`, for these sequences; it is overwritten, and with it the gradient of the
-            result. By default new memory is allocated.
-        n_threads : int, default=1
-            Threads that may take part; the result is the same bits for any number.
-        inputs : bool, default=False
-            Whether the derivatives by the inputs and by the initial states are wanted.
-        dropout : Dropout, default=None
-            Masks to run with.
-
-        Returns
-        -------
-        ShardResult
-            The loss and the gradient as plain sums over the shard's sequences: those of a batch
-            are the sums of its shards'.
-        """
-        sequences = shard.sequences
-        self._check_width(sequences)
-        n = len(sequences)
-        masks = dropout or self._no_dropout
-        if scratch is None:
-            scratch = self.scratch(sequences, n_threads=n_threads, masked=masks.recurrent.size > 0)
-        scratch.check(self._core, sequences, backward=True, masked=masks.recurrent.size > 0)
-        own, dtype = self._architecture, self._parameters.theta.dtype
-        dh0 = np.empty((n if inputs else 0, own.hidden_size), dtype)
-        dx = np.empty((sequences.n_steps if inputs else 0, own.n_inputs), dtype)
-        totals = np.zeros(5)
-        uses_blas = self._core.uses_blas or inputs
-        theta = self._parameters.theta
-        batches = Batches(self._core, theta, shard, scratch, masks, n_threads, uses_blas=uses_blas)
-        with one_blas_thread(uses_blas):
-            batches.run(scratch.arrays["everyone"], n, totals, dh0=dh0, dx=dx)
-        if inputs and masks.inputs.size:
-            dx *= np.repeat(masks.inputs, sequences.lengths, axis=0)
-        return ShardResult(float(totals[0]), shard.weight_sum, scratch.gradient, dh0, dx)
-
-    def run_truncated(
-        self,
-        shard: Shard,
-        truncation: Truncation,
-        n_threads: int = 1,
-        *,
-        checkpoint: int | str | None = None,
-    ) -> ShardResult:
-        """Run sequences forward and backward, no gradient flowing further than it is allowed to.
-
-        Parameters
-        ----------
-        shard : Shard
-        truncation : Truncation
-            From `cbptt.engine.truncation.check_truncation`.
-        n_threads : int, default=1
-        checkpoint : int, "auto" or None, default=None
-            See `loss_and_gradients`.
-
-        Returns
-        -------
-        ShardResult
-            As of `run`; dh0 and dx are left out.
-        """
-        sequences, n = shard.sequences, len(shard.sequences)
-        self._check_width(sequences)
-        scratch = self.scratch(
-            sequences, n_threads=n_threads, truncation=truncation, checkpoint=checkpoint
-        )
-        theta = self._parameters.theta
-        batches = Batches(
-            *(self._core, theta, shard, scratch, self._no_dropout, n_threads, truncation),
-            every=self._every,
-            uses_blas=self._core.uses_blas,
-        )
-        totals = np.zeros(5)
-        with one_blas_thread(self._core.uses_blas):
-            batches.run(scratch.arrays["everyone"], n, totals)
-        nothing = self._no_dropout.inputs
-        gradient = batches.gradient_sum.astype(self.dtype)
-        return ShardResult(float(totals[0]), shard.weight_sum, gradient, nothing, nothing)
-
-    def run_forward(
-        self, shard: Shard, scratch: Scratch | None = None, n_threads: int = 1
-    ) -> Array:
-        """Run sequences forward only, in memory from `forward_scratch`.
-
-        Returns
-        -------
-        output : h2, (steps, K) with readout "every", else (n, K)
-        """
-        return self._forward(shard.sequences, shard.h0, scratch=scratch, n_threads=n_threads)[1]
-
-    def scratch(
-        self,
-        sequences: Sequences,
-        batch_size: int | None = None,
-        n_threads: int = 1,
-        *,
-        masked: bool = False,
-        truncation: Truncation | None = None,
-        checkpoint: int | str | None = None,
-    ) -> Scratch:
-        """Ask for the memory that batches are run in, forward and back.
-
-        Parameters
-        ----------
-        sequences : those that batches are drawn from, as of a `Shard`
-        batch_size : sequences of a batch, default all
-        n_threads : threads that may take part
-        masked : whether there is to be dropout in the recurrence
-        truncation : the windows that batches are run in
-        checkpoint : which states are kept, see `loss_and_gradients`
-        """
-        return self._scratch(
-            sequences,
-            batch_size,
-            n_threads,
-            backward=True,
-            masked=masked,
-            longest=None if truncation is None else truncation.steps,
-            checkpoint=checkpoint,
-        )
-
-    def forward_scratch(self, sequences: Sequences, n_threads: int = 1) -> Scratch:
-        """Ask for the memory that these sequences are run forward in."""
-        return self._scratch(sequences, None, n_threads, backward=False)
-
-    def _borrow(
-        self,
-        sequences: Sequences,
-        n_threads: int,
-        *,
-        backward: bool,
-        checkpoint: int | str | None = None,
-    ) -> tuple[Scratch, tuple[Any, Scratch]]:
-        """Return scratch for one call, and what to put into `_kept` after it.
-
-        The scratch of the last call serves again where lengths and options are the same. It is
-        taken out of `_kept` meanwhile, so that a call in another thread allocates its own. It is
-        kept without its sequences, so that these are not kept alive.
-        """
-        key = n_threads, checkpoint, sequences.offsets.tobytes()
-        of_last, blank = self._kept.pop(backward, (None, None))
-        if blank is not None and of_last == key:
-            return replace(blank, sequences=sequences), (key, blank)
-        scratch = self._scratch(
-            sequences, None, n_threads, backward=backward, checkpoint=checkpoint
-        )
-        return scratch, (key, replace(scratch, sequences=None))
-
-    def _scratch(
-        self,
-        sequences: Sequences,
-        batch_size: int | None,
-        n_threads: int,
-        *,
-        backward: bool,
-        masked: bool = False,
-        longest: int | None = None,
-        checkpoint: int | str | None = None,
-    ) -> Scratch:
-        check_blas_size(sequences.n_steps, f"X with {sequences.n_steps} steps in all")
-        return make_scratch(
-            self._core,
-            self.layout.size,
-            sequences,
-            min(len(sequences), batch_size or len(sequences)),
-            n_threads,
-            self.dtype,
-            backward=backward,
-            masked=masked,
-            lengths=None if longest is None else np.minimum(sequences.lengths, longest),
-            checkpoint=checkpoint,
-        )
-
     def shard(
         self, X: Any, Y: Any, sample_weight: Any = None, h0: ArrayLike | None = None
     ) -> Shard:
-        """Check sequences and their targets, for `run`. Parameters as in `loss`."""
+        """Check sequences and their targets, for `Engine.gradient`. Parameters as in `loss`."""
         sequences, states = self._checked(X, h0)
         targets = self.check_targets(
             flatten_targets(Y, sequences, self.readout, name="Y", caller="RNN"),
@@ -768,17 +489,12 @@ class RNN:
 
     # ---- the edge -----------------------------------------------------------------------------
 
-    @property
-    def no_states(self) -> Array:
-        """No initial states: 0, or what is learned."""
-        return np.empty((0, self.hidden_size), self.dtype)
-
-    def _checked(self, X: Any, h0: ArrayLike | None) -> tuple[Sequences, Array]:
-        """Return checked sequences and their initial states."""
+    def _checked(self, X: Any, h0: ArrayLike | None) -> tuple[Sequences, Array | None]:
+        """Return checked sequences and their initial states, if there are any."""
         sequences = check_sequences(X, dtype=self.dtype, caller="RNN", n_features=self.n_inputs)
         if h0 is None:
-            return sequences, self.no_states
-        shape = (len(sequences), self.hidden_size)
+            return sequences, None
+        shape = (len(sequences), self._architecture.state_width)
         expected = f"expected shape {shape}, one row of hidden_size values per sequence"
         given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)
         if given.shape != shape:
@@ -807,15 +523,6 @@ class RNN:
             caller=caller,
         )
 
-    def _check_width(self, sequences: Sequences) -> None:
-        """Refuse checked sequences that are those of another network."""
-        values, own = sequences.values, self._architecture
-        if values.shape[1:] != (own.n_inputs,) or values.dtype != own.dtype:
-            raise ValueError(
-                f"RNN got sequences with values of shape {values.shape} and dtype {values.dtype}; "
-                f"expected (steps, {self.n_inputs}) and {self.dtype}, as n_inputs and dtype say."
-            )
-
     def _divisor(self, shard: Shard, reduction: str) -> float:
         if reduction == "sum":
             return 1.0
@@ -835,23 +542,6 @@ def _stored(theta: Array) -> Parameters:
     An array that owned the memory could be resized, and the views of it would point nowhere.
     """
     return Parameters(np.frombuffer(bytearray(np.ascontiguousarray(theta)), theta.dtype))
-
-
-def _compiled(architecture: Architecture) -> Network:
-    """Return the architecture as the compiled code reads it."""
-    return Network(
-        architecture.n_inputs,
-        architecture.hidden_size,
-        architecture.n_outputs,
-        architecture.layout.size,
-        {name: offset for name, (offset, _) in architecture.layout.entries.items()},
-        FUNCTIONS[architecture.activation],
-        FUNCTIONS[architecture.output_activation],
-        LOSSES[architecture.loss],
-        READOUT_CODES[architecture.readout],
-        architecture.dtype.itemsize,
-        PRODUCTS == "kernels",
-    )
 
 
 def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cbptt import _rollout
-from cbptt._live import pack, packed_size
-from cbptt.engine.scratch import aligned
 from cbptt.network import RNN
 
 __all__ = ["continue_series", "draw_symbols"]
@@ -56,13 +52,11 @@ def continue_series(
     known = np.require(known, dtype, ["C", "A"])
     noise = np.empty((0, 0, 0), dtype) if noise is None else np.require(noise, dtype, ["C", "A"])
     lags = np.require(lags, np.intp, ["C", "A"])
-    packed, scratch = _memory(network, n)
+    live = network.live()
     steps = max(1, ROWS_PER_CALL // n)
     for first in range(0, H, steps):
         end = min(H, first + steps)
-        _rollout.forecast(
-            *(series, states, known, noise, lags, P, first, end, packed, scratch, network._core)
-        )
+        _rollout.forecast(series, states, known, noise, lags, P, first, end, live)
     return series[:, P:]
 
 
@@ -103,20 +97,11 @@ def draw_symbols(
     inputs, states = (np.array(given, dtype, order="C") for given in (inputs, states))
     encoding = np.require(encoding, dtype, ["C", "A"])
     uniforms = rng.random((n, n_steps))
-    packed, scratch = _memory(network, n)
+    live = network.live()
     steps = max(1, ROWS_PER_CALL // n)
     for first in range(0, n_steps, steps):
         part = np.empty((n, min(steps, n_steps - first)), np.intp)
         drawn = np.ascontiguousarray(uniforms[:, first : first + steps])
-        _rollout.sample(
-            *(part, states, inputs, encoding, drawn, temperature, packed, scratch, network._core)
-        )
+        _rollout.sample(part, states, inputs, encoding, drawn, temperature, live)
         symbols[:, first : first + steps] = part
     return symbols
-
-
-def _memory(network: RNN, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the network's parameters, packed, and scratch for n sequences."""
-    packed = aligned((packed_size(network._core),), network.dtype)
-    pack(packed, network._parameters.theta, network._core)
-    return packed, aligned((_rollout.scratch_size(network._core, n),), network.dtype)

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt._optimizers import Update
+from cbptt._train import Memory
 from cbptt.data.sequences import Sequences
-from cbptt.engine.batches import Batches, Step
+from cbptt.engine.batches import Batches
+from cbptt.engine.engine import steps_between
 from cbptt.engine.results import Dropout, Shard
 from cbptt.engine.threads import one_blas_thread
 from cbptt.engine.truncation import Truncation
@@ -107,24 +110,30 @@ class Trainer:
             network.hidden_size if self.recurrent_dropout else 0,
         )
         self._masks = Dropout(*(np.empty((n if M else 0, M), network.dtype) for M in sizes))
-        self._scratch = network.scratch(
-            self.sequences,
-            self.batch_size,
-            self.n_threads,
-            masked=self.recurrent_dropout > 0,
-            truncation=self.truncation,
-            checkpoint=self.checkpoint,
-        )
+        engine = network.engine
         self._batches = Batches(
-            network._core,
-            network.theta,
-            Shard(self.sequences, self.targets, network.no_states),
-            self._scratch,
-            self._masks,
-            self.n_threads,
-            self.truncation,
+            engine.core,
+            Memory(self.n_threads),
+            Shard(self.sequences, self.targets),
             every=network.readout == "every",
-            uses_blas=network._core.uses_blas,
+            dropout=self._masks,
+            checkpoint=steps_between(self.checkpoint, self.sequences),
+            truncation=self.truncation,
+            uses_blas=engine.core.uses_blas,
+        )
+        self._gradient = np.empty_like(network.theta)
+        o = self.optimizer
+        self._update = Update(
+            o.solver,
+            network.layout.n_weights,
+            self.alpha,
+            self.max_grad_norm,
+            o.momentum,
+            o.nesterov,
+            o.beta_1,
+            o.beta_2,
+            o.epsilon,
+            o.decay,
         )
 
     def epoch(self, learning_rate: float | None = None) -> Epoch:
@@ -133,24 +142,28 @@ class Trainer:
         if self.batch_size < 1:
             raise ValueError(f"Trainer got batch_size={self.batch_size}; expected at least 1.")
         assert self.moments is not None
-        step = Step(
-            optimizer,
-            self.moments,
-            optimizer.learning_rate if learning_rate is None else learning_rate,
-            self.network.layout.n_weights,
-            self.alpha,
-            self.max_grad_norm,
-        )
+        if learning_rate is None:
+            learning_rate = optimizer.learning_rate
+        theta, moments = self.network.theta, self.moments
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         totals = np.zeros(5)
         finite = True
         first = 0
-        with one_blas_thread(self.network._core.uses_blas):
+        with one_blas_thread(self.network.engine.core.uses_blas):
             while first < n and finite:
                 part = order[first : first + self._batches_per_call * self.batch_size]
                 self._draw(part)
                 started = time.perf_counter()
-                finite = self._batches.run(part, self.batch_size, totals, step)
+                finite = self._batches.train(
+                    theta,
+                    moments,
+                    self._gradient,
+                    totals,
+                    part,
+                    self.batch_size,
+                    self._update,
+                    learning_rate,
+                )
                 self._adapt(time.perf_counter() - started)
                 first += len(part)
         total, weight, norm, n_clipped, n_steps = totals
@@ -166,14 +179,15 @@ class Trainer:
     def gradient(self) -> tuple[float, NDArray[np.float64]]:
         """Return the mean loss over all targets, penalty included, and its gradient (P,)."""
         network, n = self.network, len(self.sequences)
-        totals = np.zeros(5)
+        total = weight = 0.0
         gradient = np.zeros(network.layout.size)
-        with one_blas_thread(network._core.uses_blas):
+        with one_blas_thread(network.engine.core.uses_blas):
             for first in range(0, n, self.batch_size):
                 part = np.arange(first, min(n, first + self.batch_size))
-                self._batches.run(part, self.batch_size, totals)
-                gradient += self._scratch.gradient
-        total, weight = totals[:2]
+                loss, of_part = self._batches.gradient(self._gradient, network.theta, part)
+                gradient += self._gradient
+                total += loss
+                weight += of_part
         weights = network.theta[: network.layout.n_weights]
         gradient[: len(weights)] += self.alpha * weights
         total += self.alpha / 2 * float(weights @ weights)

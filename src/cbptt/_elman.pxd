@@ -1,64 +1,52 @@
-"""The two recurrences of the single-hidden-layer network."""
+"""The two recurrences of the lecture's network."""
 
 from cython cimport floating
+
+from cbptt._cut cimport Steps
+from cbptt._network cimport Layer, Packed
+
+
+cdef struct Above:          # dL/dh_t, from what reads the states
+    const void* dh          # (N, M), may be where da is written; or (B, M) where `last`
+    const void* dz          # (N, K), or (B, K) where `last`: dL/da2_t, and
+    const void* ho_back     # W1 packed, if dL/dh_t = dL/da2_t W1 is still to be computed; or NULL
+    Py_ssize_t K
+    bint last               # only the last state of each sequence is read
 
 
 cdef bint folds(Py_ssize_t B) noexcept nogil
 
-cdef void multiply(
-    floating* to,       # OUT (n,)  to = a m, elementwise
-    const floating* a,  # IN  (n,)  may be to
-    const floating* m,  # IN  (n,)
-    Py_ssize_t n,
-) noexcept nogil
-
-cdef void recur_back(
-    floating* dh,                # OUT (n, M)
-    const floating* da_next,     # IN  (n, M)
-    const floating* weight_hh,   # IN  (M, M)
-    const floating* packed_hh,   # IN  W11 packed; or NULL
-    const floating* mask,        # IN  (n, M); or NULL
-    Py_ssize_t n,
-    Py_ssize_t M,
-) noexcept nogil
-
 cdef void elman_forward(
-    floating* h,                    # OUT (N, M)
-    floating* inner,                # OUT (N, M)  m h, what W11 reads; or NULL: h itself
-    const floating* h_0,            # IN  (B, M)  what W11 reads at the first of these steps
-    const floating* x,              # IN  (N, D), rows D apart
-    const floating* bias_h,         # IN  (L,)    b0, padded
-    const floating* weight_ih,      # IN  (M, D)  W0
-    const floating* weight_hh,      # IN  (M, M)  W11
-    const floating* packed_ih,      # IN  W0' packed; or NULL
-    const floating* packed_hh,      # IN  W11' packed; or NULL
-    const floating* mask,           # IN  (B, M)  m, of dropout in the recurrence; or NULL: ones
-    const Py_ssize_t* batch_sizes,  # IN  (T,)    sequences alive at each step
-    Py_ssize_t T,
-    Py_ssize_t N,
-    Py_ssize_t D,
-    Py_ssize_t M,
-    int f,                          # the hidden activation
+    floating* h,
+    floating* inner,
+    floating* state,
+    const floating* x,
+    const floating* mask,
+    const floating* theta,
+    const Packed* packed,
+    const Layer* layer,
+    const Steps* steps,
 ) noexcept nogil
 
 cdef void elman_backward(
-    floating* da,                   # INOUT (N, M)  in: dL/dh from the outputs, where they are
-                                    #       read; out: dL/da
-    const floating* da_after,       # IN    (n_after, M)  dL/da of the step behind these
-    const floating* dz,             # IN    (N, K), or (B, K) where last
-    const floating* dh,             # IN    (B, M)  dL/dh of the last steps; or NULL
-    const floating* h,              # IN    (N, M)  from elman_forward
-    const floating* weight_hh,      # IN    (M, M)  W11
-    const floating* packed_ho,      # IN    W1 packed, and dz W1 is added; or NULL: dL/dh is given
-    const floating* packed_hh,      # IN    W11 packed; or NULL
-    const floating* mask,           # IN    (B, M)  as forward, and
-    floating* dh_inner,             # scratch (B, M); or NULL
-    const Py_ssize_t* batch_sizes,  # IN    (T,)
-    Py_ssize_t n_after,             # sequences alive behind these steps
-    Py_ssize_t T,
-    Py_ssize_t N,
-    Py_ssize_t M,
-    Py_ssize_t K,
-    int f,
-    bint last,                      # only last steps are read, else every step is
+    floating* da,
+    floating* carry,
+    const Above* above,
+    const floating* h,
+    const floating* mask,
+    floating* dh_inner,
+    const floating* theta,
+    const Packed* packed,
+    const Layer* layer,
+    const Steps* steps,
+) noexcept nogil
+
+cdef void elman_close(
+    floating* dstate,
+    const floating* carry,
+    const floating* mask,
+    const floating* theta,
+    const Packed* packed,
+    const Layer* layer,
+    Py_ssize_t n,
 ) noexcept nogil

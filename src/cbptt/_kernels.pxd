@@ -25,6 +25,13 @@ cdef void exponential(
     Py_ssize_t n,
 ) noexcept nogil
 
+cdef void multiply(
+    floating* to,       # OUT (n,)  may be a
+    const floating* a,  # IN  (n,)
+    const floating* m,  # IN  (n,)
+    Py_ssize_t n,
+) noexcept nogil
+
 cdef void pack_matrix(
     floating* p,         # OUT (K * padded(M),)
     const floating* w,   # IN  (K, M), or (M, K) where transpose

@@ -140,6 +140,18 @@ cdef void exponential(
         chosen.f64.exponential(x, n)
 
 
+cdef void multiply(
+    floating* to,       # OUT (n,)  may be a
+    const floating* a,  # IN  (n,)
+    const floating* m,  # IN  (n,)
+    Py_ssize_t n,
+) noexcept nogil:
+    """to = a m, elementwise"""
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = a[i] * m[i]
+
+
 # ---- products -------------------------------------------------------------------------------
 
 cdef void pack_matrix(

@@ -2,22 +2,57 @@
 
 from cython cimport floating
 
-from cbptt._plan cimport Network
+from cbptt._arena cimport Arena, Store
+from cbptt._network cimport Network, Packed
+
+
+cdef struct Stepping:   # the work memory of a step of n sequences
+    void* h_prev        # (n, M)  in: the states before the step; out: after it
+    void* h_t           # (n, M)
+    void* z             # (n, K)
 
 
 cdef class Parameters:
     cdef readonly object theta
-    cdef bint shared  # whether somebody may write to theta
+    cdef bint shared    # whether somebody may write to theta
 
 
-cdef void advance(
-    floating* h_t,           # OUT (n, M)  rows of M numbers padded(M) apart
-    floating* z,             # OUT (n, K)  a2_t, likewise
-    const floating* x,       # IN  (n, D)
-    const floating* h_prev,  # IN  (n, M)  as h_t; between its rows are finite numbers
-    const floating* packed,  # IN  from `pack`
+cdef class Live:
+    cdef:
+        Network net
+        Parameters parameters
+        object empty, dtype, one_out, one_h  # the last two: what empty takes for n = 1
+        Py_buffer theta                      # the parameters, as they are now
+        Store store
+        Packed packed                        # as they were when they were packed,
+        void* seen                           # from these values
+        bint single, holds_theta
+
+    cdef void _place(self, Arena* arena) noexcept
+    cdef void _pack(self) noexcept
+    cdef void follow(self) noexcept
+
+
+cdef void place_step(Stepping* s, Arena* arena, Network net, Py_ssize_t n) noexcept nogil
+
+cdef void load_states(
+    Stepping* s,
+    const floating* states,
     Network net,
     Py_ssize_t n,
 ) noexcept nogil
 
-cpdef Py_ssize_t packed_size(Network net)
+cdef void store_states(
+    floating* states,
+    const Stepping* s,
+    Network net,
+    Py_ssize_t n,
+) noexcept nogil
+
+cdef floating* advance(
+    Stepping* s,
+    const floating* x,
+    const Packed* packed,
+    Network net,
+    Py_ssize_t n,
+) noexcept nogil

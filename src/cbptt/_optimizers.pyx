@@ -2,7 +2,15 @@
 
 from cython cimport floating
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport sqrt
+from libc.math cimport isfinite, sqrt
+
+cdef enum:
+    SGD, ADAM, ADAMW, RMSPROP, ADAGRAD
+
+SOLVERS = {
+    "sgd": <int> SGD, "adam": <int> ADAM, "adamw": <int> ADAMW, "rmsprop": <int> RMSPROP,
+    "adagrad": <int> ADAGRAD,
+}
 
 
 cdef double squared_norm(
@@ -183,72 +191,127 @@ cdef void adagrad_step(
         theta[i] -= eta * g / (<floating> sqrt(v[i]) + eps)
 
 
-# ---- for callers that hold a gradient of their own --------------------------------------------
+# ---- an update -----------------------------------------------------------------------------------
 
-cdef int require_length(Py_ssize_t n, Py_ssize_t expected) except -1:
+cdef class Update:
+    """What an update of the parameters does with a gradient.
+
+    Parameters
+    ----------
+    solver : {"sgd", "adam", "adamw", "rmsprop", "adagrad"}
+    n_weights : int
+        How many entries of theta, from the first, are penalised and decay.
+    alpha : float
+        L2 penalty, see `penalise`.
+    max_grad_norm : float
+        A gradient of larger Euclidean norm is scaled down to it.
+    momentum, nesterov : of "sgd"
+    beta_1, beta_2, epsilon : of the others; beta_2 is the rho of "rmsprop"
+    decay : float
+        Decoupled weight decay of "adamw", relative to the learning rate.
+
+    Raises
+    ------
+    ValueError
+        For an unknown solver or a negative n_weights.
+    """
+
+    def __cinit__(
+        self, str solver, Py_ssize_t n_weights, double alpha, double max_grad_norm,
+        double momentum, bint nesterov, double beta_1, double beta_2, double epsilon, double decay,
+    ):
+        if solver not in SOLVERS or n_weights < 0:
+            raise ValueError(f"an update by {solver!r} of {n_weights} weights")
+        self.solver, self.n_weights = SOLVERS[solver], n_weights
+        self.alpha, self.max_grad_norm = alpha, max_grad_norm
+        self.momentum, self.nesterov = momentum, nesterov
+        self.beta_1, self.beta_2, self.epsilon, self.decay = beta_1, beta_2, epsilon, decay
+
+
+cdef Outcome update_parameters(
+    floating[::1] theta,        # INOUT (P,)
+    floating[::1] moment_1,     # INOUT (P,)
+    floating[::1] moment_2,     # INOUT (P,)
+    floating[::1] gradient,     # INOUT (P,)  in: sum of dL; out: what theta was moved by
+    double weight_sum,
+    Update u,
+    double learning_rate,
+    Py_ssize_t step,            # 1 at the first update
+) noexcept nogil:
+    """Penalty, norm, clipping, and the step of the optimiser"""
+    cdef Outcome outcome
+    cdef floating clipped
+    outcome.penalty = penalise(gradient, theta, u.n_weights, u.alpha, weight_sum)
+
+    # Adam squares the gradient: where that overflows, its entries would never move again.
+    outcome.norm = norm(gradient)
+    clipped = <floating> min(outcome.norm, u.max_grad_norm)
+    outcome.finite = (
+        isfinite(outcome.penalty) and isfinite(outcome.norm) and isfinite(clipped * clipped)
+    )
+    outcome.clipped = outcome.norm > u.max_grad_norm
+    if not outcome.finite:
+        return outcome
+    if outcome.clipped:
+        scale(gradient, u.max_grad_norm / outcome.norm)
+
+    if u.solver == ADAMW:
+        decay_weights(theta, u.n_weights, learning_rate * u.decay)
+    if u.solver == ADAM or u.solver == ADAMW:
+        adam_step(theta, moment_1, moment_2, gradient, learning_rate, u.beta_1, u.beta_2,
+                  u.epsilon, step)
+    elif u.solver == RMSPROP:
+        rmsprop_step(theta, moment_2, gradient, learning_rate, u.beta_2, u.epsilon)
+    elif u.solver == ADAGRAD:
+        adagrad_step(theta, moment_2, gradient, learning_rate, u.epsilon)
+    else:
+        sgd_step(theta, moment_1, gradient, learning_rate, u.momentum, u.nesterov)
+    return outcome
+
+
+cdef int require_length(str name, Py_ssize_t n, Py_ssize_t expected) except -1:
     if n != expected:
-        raise ValueError(f"cbptt's compiled code got {n} numbers; theta has {expected}.")
+        raise ValueError(
+            f"cbptt's compiled code got {name} of shape {(n,)}; expected {(expected,)}, as theta."
+        )
     return 0
 
 
-def take_sgd_step(
+def update(
     floating[::1] theta,
-    floating[::1] velocity,
-    const floating[::1] gradient,
+    floating[::1] moment_1,
+    floating[::1] moment_2,
+    floating[::1] gradient,
+    double weight_sum,
+    Update u,
     double learning_rate,
-    double momentum,
-    bint nesterov,
-):
-    """Move theta and velocity by one step of stochastic gradient descent, in place."""
-    require_length(velocity.shape[0], theta.shape[0])
-    require_length(gradient.shape[0], theta.shape[0])
-    with nogil:
-        sgd_step(theta, velocity, gradient, learning_rate, momentum, nesterov)
-
-
-def take_adam_step(
-    floating[::1] theta,
-    floating[::1] m,
-    floating[::1] v,
-    const floating[::1] gradient,
-    double learning_rate,
-    double beta_1,
-    double beta_2,
-    double epsilon,
     Py_ssize_t step,
 ):
-    """Move theta, m and v by one step of Adam, in place."""
-    require_length(m.shape[0], theta.shape[0])
-    require_length(v.shape[0], theta.shape[0])
-    require_length(gradient.shape[0], theta.shape[0])
+    """Update theta by the gradient of a batch.
+
+    Parameters
+    ----------
+    theta, moment_1, moment_2 : (P,) changed in place
+    gradient : (P,) the sum over the batch; it is overwritten
+    weight_sum : float
+        The weight of the batch, by which its loss and penalty are divided.
+    u : Update
+    learning_rate : float
+    step : int
+        1 at the first update.
+
+    Returns
+    -------
+    finite, norm, clipped, penalty : bool, float, bool, float
+        If the gradient is not finite, theta and the moments are left as they are. norm is that of
+        the gradient before clipping; penalty is to be added to the sum of losses.
+    """
+    cdef Outcome outcome
+    require_length("moment_1", moment_1.shape[0], theta.shape[0])
+    require_length("moment_2", moment_2.shape[0], theta.shape[0])
+    require_length("gradient", gradient.shape[0], theta.shape[0])
+    require_length("the penalised weights", min(u.n_weights, theta.shape[0]), u.n_weights)
     with nogil:
-        adam_step(theta, m, v, gradient, learning_rate, beta_1, beta_2, epsilon, step)
-
-
-def take_rmsprop_step(
-    floating[::1] theta,
-    floating[::1] v,
-    const floating[::1] gradient,
-    double learning_rate,
-    double rho,
-    double epsilon,
-):
-    """Move theta and v by one step of RMSprop, in place."""
-    require_length(v.shape[0], theta.shape[0])
-    require_length(gradient.shape[0], theta.shape[0])
-    with nogil:
-        rmsprop_step(theta, v, gradient, learning_rate, rho, epsilon)
-
-
-def take_adagrad_step(
-    floating[::1] theta,
-    floating[::1] v,
-    const floating[::1] gradient,
-    double learning_rate,
-    double epsilon,
-):
-    """Move theta and v by one step of AdaGrad, in place."""
-    require_length(v.shape[0], theta.shape[0])
-    require_length(gradient.shape[0], theta.shape[0])
-    with nogil:
-        adagrad_step(theta, v, gradient, learning_rate, epsilon)
+        outcome = update_parameters(theta, moment_1, moment_2, gradient, weight_sum, u,
+                                    learning_rate, step)
+    return bool(outcome.finite), outcome.norm, bool(outcome.clipped), outcome.penalty

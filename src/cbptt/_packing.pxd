@@ -10,6 +10,13 @@ cdef Py_ssize_t longest(
     const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil
 
+cdef Py_ssize_t count_steps(
+    const Py_ssize_t* ids,      # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
+) noexcept nogil
+
 cdef bint are_within(
     const Py_ssize_t* ids,      # IN  (B,)
     Py_ssize_t B,
@@ -30,18 +37,6 @@ cdef void sort_by_length(
     Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
     Py_ssize_t* places,         # scratch (T,)
     const Py_ssize_t* ids,      # IN  (B,)
-    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
-    const Py_ssize_t* stops,    # IN  (n,)      and ends
-    Py_ssize_t B,
-    Py_ssize_t T,
-) noexcept nogil
-
-cdef Py_ssize_t pack(
-    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
-    Py_ssize_t* batch_sizes,    # OUT (T,)      sequences alive at each step
-    Py_ssize_t* rows,           # OUT (N,)      each packed row's row in the flat buffer
-    Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
-    const Py_ssize_t* ids,      # IN  (B,)      which sequences
     const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
     const Py_ssize_t* stops,    # IN  (n,)      and ends
     Py_ssize_t B,

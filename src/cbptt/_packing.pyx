@@ -7,9 +7,6 @@ batch_sizes[t] of those alive at step t - 1. Row i of step t belongs to sequence
 from cython cimport floating
 from libc.string cimport memcpy, memset
 
-cdef extern from "Python.h":
-    const Py_ssize_t PY_SSIZE_T_MAX
-
 
 cdef Py_ssize_t longest(
     const Py_ssize_t* ids,      # IN  (B,)
@@ -22,6 +19,19 @@ cdef Py_ssize_t longest(
     for i in range(B):
         T = max(T, stops[ids[i]] - starts[ids[i]])
     return T
+
+
+cdef Py_ssize_t count_steps(
+    const Py_ssize_t* ids,      # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* starts,   # IN  (n,)
+    const Py_ssize_t* stops,    # IN  (n,)
+) noexcept nogil:
+    """N, the steps of all the sequences"""
+    cdef Py_ssize_t i, N = 0
+    for i in range(B):
+        N += stops[ids[i]] - starts[ids[i]]
+    return N
 
 
 cdef bint are_within(
@@ -78,29 +88,6 @@ cdef void sort_by_length(
         length = stops[ids[i]] - starts[ids[i]]
         order[places[length - 1]] = ids[i]
         places[length - 1] += 1
-
-
-cdef Py_ssize_t pack(
-    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
-    Py_ssize_t* batch_sizes,    # OUT (T,)      sequences alive at each step
-    Py_ssize_t* rows,           # OUT (N,)      each packed row's row in the flat buffer
-    Py_ssize_t* ends,           # OUT (B,)      packed row of each sequence's last step
-    const Py_ssize_t* ids,      # IN  (B,)      which sequences
-    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
-    const Py_ssize_t* stops,    # IN  (n,)      and ends
-    Py_ssize_t B,
-    Py_ssize_t T,
-) noexcept nogil:
-    """Lay out a batch; return N"""
-    cdef Py_ssize_t i, t, first = 0
-    sort_by_length(order, batch_sizes, rows, ids, starts, stops, B, T)
-    for t in range(T):
-        for i in range(batch_sizes[t]):
-            rows[first + i] = starts[order[i]] + t
-        for i in range(batch_sizes[t + 1] if t + 1 < T else 0, batch_sizes[t]):
-            ends[i] = first + i
-        first += batch_sizes[t]
-    return first
 
 
 cdef inline void copy_row(
@@ -176,28 +163,3 @@ cdef void gather_one_hot(
         label = flat[rows[r]]
         if 0 <= label < C:
             packed[r * ld + label] = 1
-
-
-# ---- for the tests ------------------------------------------------------------------------------
-
-def layout(
-    Py_ssize_t[::1] order,
-    Py_ssize_t[::1] batch_sizes,
-    Py_ssize_t[::1] rows,
-    Py_ssize_t[::1] ends,
-    const Py_ssize_t[::1] ids,
-    const Py_ssize_t[::1] starts,
-    const Py_ssize_t[::1] stops,
-):
-    """Fill order, batch_sizes, rows and ends for the sequences ids; return the number of rows."""
-    cdef Py_ssize_t B = ids.shape[0], T, N = 0, i
-    if (starts.shape[0] != stops.shape[0] or B == 0 or min(order.shape[0], ends.shape[0]) < B
-            or not are_within(&ids[0], B, &starts[0], &stops[0], starts.shape[0], PY_SSIZE_T_MAX)):
-        raise ValueError("starts, stops, ids, order and ends do not belong together")
-    T = longest(&ids[0], B, &starts[0], &stops[0])
-    for i in range(B):
-        N += stops[ids[i]] - starts[ids[i]]
-    if batch_sizes.shape[0] != T or rows.shape[0] < N:
-        raise ValueError(f"expected batch_sizes of {T} and rows of {N} entries")
-    return pack(&order[0], &batch_sizes[0], &rows[0], &ends[0], &ids[0], &starts[0], &stops[0], B,
-                T)

@@ -1,34 +1,39 @@
 """A network that goes on from its own outputs: series are continued, symbols are drawn.
 
-What is random comes from the caller, drawn beforehand; so do the parameters, packed by `_live`.
+Random numbers come from the caller, drawn beforehand; the parameters are those of a `Live`.
 """
 
 from cython cimport floating
 from libc.math cimport isfinite
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
+from cbptt._arena cimport Arena, Store, arena_in, counting, release, reserve, take
 from cbptt._kernels cimport LOGISTIC, exponential, flush_denormals, restore_mode
-from cbptt._live cimport advance, packed_size
+from cbptt._live cimport Live, Stepping, advance, load_states, place_step, store_states
 from cbptt._losses cimport output
-from cbptt._plan cimport Network
+from cbptt._network cimport Network
 
 
-def scratch_size(Network net, Py_ssize_t n):
-    """Numbers of scratch for a rollout of n sequences."""
-    return n * (2 * net.L + net.LK + net.D)
+cdef struct Rolling:        # the work memory of n sequences
+    Stepping stepping
+    void* x                 # (n, D)
 
 
-cdef void pad(
-    floating* padded,        # OUT (n, M), rows L apart
-    const floating* states,  # IN  (n, M)
-    Py_ssize_t n,
-    Py_ssize_t M,
-    Py_ssize_t L,
-) noexcept nogil:
-    cdef Py_ssize_t i
-    memset(padded, 0, n * L * sizeof(floating))
-    for i in range(n):
-        memcpy(padded + i * L, states + i * M, M * sizeof(floating))
+cdef void place(Rolling* rolling, Arena* arena, Network net, Py_ssize_t n) noexcept nogil:
+    place_step(&rolling.stepping, arena, net, n)
+    rolling.x = take(arena, n * net.layer.D, net.itemsize)
+
+
+cdef int allocate(Store* store, Rolling* rolling, Network net, Py_ssize_t n) except -1:
+    """Count the work memory, and place it in memory of that size"""
+    cdef Arena arena = counting()
+    place(rolling, &arena, net, n)
+    store.block, store.base, store.size = NULL, NULL, 0
+    if not reserve(store, arena.used):
+        raise MemoryError
+    arena = arena_in(store)
+    place(rolling, &arena, net, n)
+    return 0
 
 
 cdef int require(str name, tuple shape, tuple expected) except -1:
@@ -39,11 +44,8 @@ cdef int require(str name, tuple shape, tuple expected) except -1:
     return 0
 
 
-cdef int require_memory(
-    const floating[::1] packed, const floating[::1] scratch, Py_ssize_t n, Network net
-) except -1:
-    require("packed", (packed.shape[0], sizeof(floating)), (packed_size(net), net.itemsize))
-    return require("scratch", (scratch.shape[0],), (scratch_size(net, n),))
+cdef int require_precision(Live live, Py_ssize_t itemsize) except -1:
+    return require("arrays", (itemsize,), (live.net.itemsize,))
 
 
 def forecast(
@@ -55,9 +57,7 @@ def forecast(
     Py_ssize_t past,
     Py_ssize_t first,
     Py_ssize_t end,
-    const floating[::1] packed,
-    floating[::1] scratch,
-    Network net,
+    Live live,
 ):
     """Continue n series of K variables by their steps first..end: y_t = h2_t + e_t.
 
@@ -68,22 +68,23 @@ def forecast(
     states : (n, M) before the first step, changed in place to those after the last.
     known : (n, H, E) what else is known of each step, E = D - K len(lags), which may be 0.
     noise : (n, H, K) e, or empty for none.
-    packed : from `_live.pack`; scratch : (scratch_size(net, n),).
+    live : the network, with the parameters that it has now.
     """
     cdef:
+        Network net = live.net
         Py_ssize_t n = series.shape[0], n_lags = lags.shape[0], E = known.shape[2]
-        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK, t, i, j, k
-        floating* h_prev = &scratch[0]
-        floating* h_t = h_prev + n * L
-        floating* z = h_t + n * L
-        floating* x = z + n * LK
+        Py_ssize_t D = net.layer.D, K = net.head.K, LK = net.head.LK, t, i, j, k
+        floating* z
+        floating* x
+        Store store
+        Rolling rolling
         bint noisy = noise.shape[0] > 0
         Py_ssize_t H = known.shape[1]
         unsigned long long mode
 
-    require_memory(packed, scratch, n, net)
+    require_precision(live, sizeof(floating))
     require("series", (series.shape[1], series.shape[2]), (past + H, K))
-    require("states", (states.shape[0], states.shape[1]), (n, M))
+    require("states", (states.shape[0], states.shape[1]), (n, net.state_width))
     require("known", (known.shape[0], known.shape[2]), (n, D - K * n_lags))
     if noisy:
         require("noise", (noise.shape[0], noise.shape[1], noise.shape[2]), (n, H, K))
@@ -95,9 +96,12 @@ def forecast(
         if not 1 <= lags[j] <= past:
             raise ValueError(f"cbptt's compiled code got a lag of {lags[j]}; expected 1 to {past}.")
 
+    live.follow()
+    allocate(&store, &rolling, net, n)
     with nogil:
         mode = flush_denormals()
-        pad(h_prev, <const floating*> &states[0, 0], n, M, L)
+        x = <floating*> rolling.x
+        load_states(&rolling.stepping, <const floating*> &states[0, 0], net, n)
         for t in range(first, end):
             for i in range(n):
                 for j in range(n_lags):
@@ -105,14 +109,13 @@ def forecast(
                            K * sizeof(floating))
                 if E > 0:
                     memcpy(x + i * D + n_lags * K, &known[i, t, 0], E * sizeof(floating))
-            advance(h_t, z, <const floating*> x, <const floating*> h_prev, &packed[0], net, n)
-            output(z, LK, n, K, net.f_out)
+            z = advance(&rolling.stepping, <const floating*> x, &live.packed, net, n)
+            output(z, LK, n, K, net.head.f)
             for i in range(n):
                 for k in range(K):
                     series[i, past + t, k] = z[i * LK + k] + (noise[i, t, k] if noisy else 0)
-            h_prev, h_t = h_t, h_prev
-        for i in range(n):
-            memcpy(&states[i, 0], h_prev + i * L, M * sizeof(floating))
+        store_states(&states[0, 0], &rolling.stepping, net, n)
+        release(&store)
         restore_mode(mode)
 
 
@@ -125,7 +128,7 @@ cdef Py_ssize_t draw(
 ) noexcept nogil:
     """Draw a class from f(a2 / temperature): the first one whose cumulated probability exceeds u
 
-    -1 where a2 is not finite, and so tells no probabilities.
+    -1 where a2 is not finite, so that there are no probabilities.
     """
     cdef:
         Py_ssize_t k, best = 0
@@ -163,9 +166,7 @@ def sample(
     const floating[:, ::1] encoding,
     const double[:, ::1] uniforms,
     double temperature,
-    const floating[::1] packed,
-    floating[::1] scratch,
-    Network net,
+    Live live,
 ):
     """Draw the next T symbols of n sequences, each from the probabilities after the one before.
 
@@ -174,36 +175,37 @@ def sample(
     inputs : (n, D) what the first symbol is to follow, changed in place to the last one's encoding.
     encoding : (classes, D) what each class is as an input.
     uniforms : (n, T) on [0, 1).
-    packed : from `_live.pack`; scratch : (scratch_size(net, n),).
+    live : the network, with the parameters that it has now.
     """
     cdef:
+        Network net = live.net
         Py_ssize_t n = symbols.shape[0], T = symbols.shape[1], t, i
-        Py_ssize_t D = net.D, M = net.M, K = net.K, L = net.L, LK = net.LK
-        floating* h_prev = &scratch[0]
-        floating* h_t = h_prev + n * L
-        floating* z = h_t + n * L
-        Py_ssize_t classes = 2 if net.f_out == LOGISTIC else K
+        Py_ssize_t D = net.layer.D, K = net.head.K, LK = net.head.LK
+        Py_ssize_t classes = 2 if net.head.f == LOGISTIC else K
+        floating* z
+        Store store
+        Rolling rolling
         unsigned long long mode
 
-    require_memory(packed, scratch, n, net)
-    require("states", (states.shape[0], states.shape[1]), (n, M))
+    require_precision(live, sizeof(floating))
+    require("states", (states.shape[0], states.shape[1]), (n, net.state_width))
     require("inputs", (inputs.shape[0], inputs.shape[1]), (n, D))
     require("encoding", (encoding.shape[0], encoding.shape[1]), (classes, D))
     require("uniforms", (uniforms.shape[0], uniforms.shape[1]), (n, T))
     if n == 0:
         raise ValueError("cbptt's compiled code got 0 sequences; expected at least one.")
 
+    live.follow()
+    allocate(&store, &rolling, net, n)
     with nogil:
         mode = flush_denormals()
-        pad(h_prev, <const floating*> &states[0, 0], n, M, L)
+        load_states(&rolling.stepping, <const floating*> &states[0, 0], net, n)
         for t in range(T):
-            advance(h_t, z, <const floating*> &inputs[0, 0], <const floating*> h_prev, &packed[0],
-                    net, n)
+            z = advance(&rolling.stepping, <const floating*> &inputs[0, 0], &live.packed, net, n)
             for i in range(n):
-                symbols[i, t] = draw(z + i * LK, uniforms[i, t], temperature, K, net.f_out)
+                symbols[i, t] = draw(z + i * LK, uniforms[i, t], temperature, K, net.head.f)
                 if symbols[i, t] >= 0:
                     memcpy(&inputs[i, 0], &encoding[symbols[i, t], 0], D * sizeof(floating))
-            h_prev, h_t = h_t, h_prev
-        for i in range(n):
-            memcpy(&states[i, 0], h_prev + i * L, M * sizeof(floating))
+        store_states(&states[0, 0], &rolling.stepping, net, n)
+        release(&store)
         restore_mode(mode)

@@ -6,6 +6,7 @@ from cpython.pythread cimport PyThread_type_lock
 cdef class Team:
     cdef:
         readonly Py_ssize_t n_threads
+        readonly object task        # whose items they share
         long long ticket            # the phase's number << 32 | the next item
         Py_ssize_t n_items
         Py_ssize_t n_done

@@ -53,13 +53,15 @@ cdef class Team:
     Parameters
     ----------
     n_threads : int, the leader included
+    task : object, default=None
+        Whose items they share.
     """
 
-    def __cinit__(self, Py_ssize_t n_threads):
+    def __cinit__(self, Py_ssize_t n_threads, task=None):
         cdef Py_ssize_t thread
         if n_threads < 1:
             raise ValueError(f"Team got n_threads={n_threads}; expected at least 1.")
-        self.n_threads = n_threads
+        self.n_threads, self.task = n_threads, task
         self.asleep = <int*> PyMem_Calloc(n_threads, sizeof(int))
         self.beds = <PyThread_type_lock*> PyMem_Calloc(n_threads, sizeof(PyThread_type_lock))
         if self.asleep == NULL or self.beds == NULL:

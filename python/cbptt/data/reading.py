@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from cbptt.data.frames import column_labels, date_columns, is_nullable_float32, n_levels
 from cbptt.data.times import Times, read_index
 
-__all__ = ["NUMBERS", "Reader", "cast_finite", "finite_rule", "read_array", "spell"]
+__all__ = ["NUMBERS", "Reader", "as_memory", "cast_finite", "finite_rule", "read_array", "spell"]
 
 Array: TypeAlias = NDArray[Any]
 Lengths: TypeAlias = NDArray[np.intp]
@@ -74,7 +74,7 @@ def cast_finite(values: Array, dtype: np.dtype[Any], *, caller: str, name: str) 
         If one is not finite, or beyond the range of the precision.
     """
     with np.errstate(over="ignore"):
-        cast = np.require(values, dtype, ["C", "A"])
+        cast = as_memory(values, dtype)
     bad = ~np.isfinite(cast)
     if bad.any():
         given = values[bad]
@@ -82,6 +82,13 @@ def cast_finite(values: Array, dtype: np.dtype[Any], *, caller: str, name: str) 
         rule = finite_rule(given, dtype)
         raise ValueError(f"{caller} got NaN or infinity in {name}{reason}; {rule}.")
     return cast
+
+
+def as_memory(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return values as the compiled code reads them: contiguous, aligned, of a precision."""
+    if values.dtype == dtype and values.flags.carray:  # the quick answer to most
+        return values
+    return np.require(values, dtype, ["C", "A"])
 
 
 def finite_rule(given: Any, dtype: np.dtype[Any], rule: str = "every value must be finite") -> str:
@@ -192,7 +199,10 @@ class Reader:
 
     def container(self, X: Any) -> Array | list[Any]:
         """X as a list of sequences or as one array."""
-        self.check_axes(X)
+        if type(X) is np.ndarray and X.dtype.kind in self.kinds and X.ndim > 1:
+            return X  # nothing about it can be misread
+        if type(X) is not list:
+            self.check_axes(X)
         if not isinstance(X, (list, tuple)):
             if not any(hasattr(X, a) for a in ("__array__", "iloc", "tocsr")):
                 advice = self.whole
@@ -288,7 +298,7 @@ class Reader:
         """`values` as contiguous, aligned memory of `dtype`, finite, or NaN where allowed."""
         given = values
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.require(values, dtype, ["C", "A"])
+            values = as_memory(values, dtype)
             # a finite sum has finite terms; the terms are looked at only if it is not
             if dtype.kind != "f" or np.isfinite(values.sum()):
                 return values
@@ -358,6 +368,8 @@ class Reader:
 
     def _join(self, items: list[Array]) -> Array:
         """(steps,) where every item is 1-D, else (steps, D) with the 1-D ones as one column."""
+        if len(items) == 1:
+            return items[0]
         columns = [1 if item.ndim == 1 else item.shape[1] for item in items]
         for i, count in enumerate(columns):
             if count != columns[0]:

@@ -7,14 +7,15 @@ and weights, is read beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cbptt.data.ragged import Offsets, Ragged, checked_offsets, offsets_of
-from cbptt.data.reading import NUMBERS, Form, Lengths, Reader
+from cbptt.data.reading import NUMBERS, Form, Lengths, Reader, as_memory
 from cbptt.data.times import Times
 
 __all__ = [
@@ -54,6 +55,9 @@ class Sequences:
         offsets = checked_offsets(np.asarray(self.offsets), len(self.values), "Sequences")
         object.__setattr__(self, "offsets", offsets)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Check what a pickle or a copy brings as anything else."""
         self.__dict__.update(vars(Sequences(**state)))
@@ -71,10 +75,12 @@ class Sequences:
         """Variables of a step, D."""
         return int(self.values.shape[1])
 
-    @property
+    @cached_property
     def lengths(self) -> Offsets:
-        """(n,) ndarray: steps of each sequence."""
-        return np.diff(self.offsets)
+        """(n,) ndarray: steps of each sequence; read-only."""
+        lengths = self.offsets[1:] - self.offsets[:-1]
+        lengths.flags.writeable = False
+        return lengths
 
     def shape_like(self, values: Array) -> Array | Ragged:
         """Give values of every step the form the sequences came in.
@@ -228,8 +234,8 @@ def flatten_steps(
         got = f"with {len(lengths)} sequences, but X has {len(sequences)}"
         raise reader.error(ValueError, got)
     expected = sequences.lengths
-    if (odd := np.flatnonzero(lengths != expected)).size:
-        i = int(odd[0])
+    if (odd := lengths != expected).any():
+        i = int(odd.argmax())
         raise reader.error(ValueError, f"with {lengths[i]} steps, but X[{i}] has {expected[i]}", i)
     for i, (x, y) in enumerate(zip(sequences.times, reader.times(Y), strict=False)):
         if x is not None and y is not None:
@@ -237,12 +243,14 @@ def flatten_steps(
             if k is not None:
                 got = f"with the time {y.spell(k)} at step {k}, where X[{i}] has {x.spell(k)}"
                 raise reader.error(ValueError, got, i, "their times must be the same")
-    target = np.dtype(dtype) if dtype is not None else values.dtype.newbyteorder("=")
+    target = values.dtype if values.dtype.isnative else values.dtype.newbyteorder("=")
+    if dtype is not None:
+        target = np.dtype(dtype)
     if not np.can_cast(values.dtype, target, "same_kind"):
         got = f"of dtype {values.dtype}, which cannot be cast to {target}"
         raise reader.error(TypeError, got)
     with np.errstate(over="ignore"):
-        return np.require(values, target, ["C", "A"])
+        return as_memory(values, target)
 
 
 def from_channels_first(X: Any) -> Any:

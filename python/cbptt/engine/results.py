@@ -55,18 +55,18 @@ class Derivatives:
 
 @dataclass(frozen=True)
 class Shard:
-    """Sequences with their targets, checked: what `RNN.run` takes.
+    """Sequences with their targets, checked: what `Engine.gradient` takes.
 
     Attributes
     ----------
     sequences : n sequences.
     targets : one for each step of theirs with readout "every", else for each of them.
-    h0 : (n, M) initial states, or (0, M) for zeros, or for the state that is learned.
+    h0 : (n, M) initial states; None is 0, or the state that is learned.
     """
 
     sequences: Sequences
     targets: Targets
-    h0: Array
+    h0: Array | None = None
 
     @cached_property
     def weight_sum(self) -> float:
@@ -100,8 +100,8 @@ class ShardResult:
     ----------
     loss_sum, weight_sum : floats.
     gradient : (P,) laid out like theta.
-    dh0 : (n, M) derivative by the initial states; (0, M) where it was not asked for.
-    dx : (steps, D) derivative by the inputs; (0, D) likewise.
+    dh0 : (n, M) derivative by the initial states; (0, M) unless it was wanted.
+    dx : (steps, D) derivative by the inputs; (0, D) unless it was wanted.
     """
 
     loss_sum: float

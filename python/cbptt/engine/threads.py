@@ -13,13 +13,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cbptt._team import Team
 
 __all__ = ["blas_libraries", "in_team", "n_processors", "one_blas_thread"]
 
 Result = TypeVar("Result")
+
+
+class Task(Protocol):
+    """What the threads of a team share the items of."""
+
+    def help(self, team: Team, thread: int) -> None:
+        """Take part until the team is closed."""
+        ...
+
 
 _lock = threading.RLock()
 _depth = 0
@@ -36,34 +45,40 @@ def n_processors() -> int:
 
 
 def in_team(
-    n_threads: int, function: Callable[[Team, int], Result], uses_blas: bool = False
+    n_threads: int, task: Task, lead: Callable[[Team], Result], uses_blas: bool = False
 ) -> Result:
-    """Call function(team, thread) in so many threads, the caller as thread 0; return its result.
+    """Call lead(team) while other threads help with the task; return its result.
 
-    Where it uses BLAS, the caller stands inside `one_blas_thread`, and so do the others.
+    If the task uses BLAS, the caller stands inside `one_blas_thread`, and the helpers enter it.
 
-    The caller does not depend on the others: who comes too late finds the team closed. They come
-    from a pool that is kept, as starting a thread takes longer than a small batch; a fork leaves
-    them behind, and the child starts its own.
+    The caller does not depend on the helpers: one that starts too late finds the team closed. They
+    come from a pool that is kept, as starting a thread takes longer than a small batch; a fork
+    leaves them behind, and the child starts its own.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads of the team, the caller included.
+    task : has help(team, thread), which takes part until the team is closed.
+    lead : what the caller does.
+    uses_blas : bool, default=False
     """
-    team = Team(n_threads)
+    team = Team(n_threads, task)
     try:
         if n_threads > 1:
             pool = _helpers(n_threads - 1)
-            with suppress(RuntimeError):  # the interpreter is shutting down: no help is to be had
+            with suppress(RuntimeError):  # the interpreter is shutting down: no helper starts
                 for thread in range(1, n_threads):
-                    pool.submit(_take_part, function, team, thread, uses_blas)
-        return function(team, 0)
+                    pool.submit(_help, task, team, thread, uses_blas)
+        return lead(team)
     finally:
         team.close()
 
 
-def _take_part(
-    function: Callable[[Team, int], Any], team: Team, thread: int, uses_blas: bool
-) -> None:
-    if not team.closed:  # too late: BLAS is somebody else's again
+def _help(task: Task, team: Team, thread: int, uses_blas: bool) -> None:
+    if not team.closed:  # too late: the limits of BLAS have been restored
         with one_blas_thread(uses_blas):
-            function(team, thread)
+            task.help(team, thread)
 
 
 def _helpers(n: int) -> ThreadPoolExecutor:

@@ -251,7 +251,8 @@ class BaseRNN(
         """
         sequences = self._read(X, stacklevel=3)
         network = self.network_ if network is None else network
-        outputs = network.outputs(sequences, self._n_threads())
+        n_threads = self._n_threads() if len(sequences) > 1 else 1
+        outputs = network.engine.predict(sequences, n_threads=n_threads).outputs
         notices = self._notices_of_range(outputs, sequences, network.readout)
         if finite and notices:
             raise ValueError(notices[0].message)
@@ -322,7 +323,10 @@ class BaseRNN(
             raise ValueError(
                 f"{self._name}.transform got states={spell(states)}; expected one of {STATES}."
             )
-        hidden, final = model.network_.states(sequences, model._n_threads())
+        found = model.network_.engine.predict(
+            sequences, states=True, n_threads=model._n_threads()
+        )
+        hidden, final = found.hidden, found.final
         warn_all(model._notices_of_range(hidden, sequences, "every"), stacklevel=3)
         if states == "last":
             return final

@@ -34,7 +34,8 @@ class _Classifier(ClassifierMixin, BaseRNN):  # type: ignore[misc]
 
     @property
     def _form(self) -> TargetForm:
-        return replace(self._target_form, classes=self.classes_)
+        form: TargetForm = self._target_form
+        return form if form.classes is self.classes_ else replace(form, classes=self.classes_)
 
     @partial_fit_available  # type: ignore[untyped-decorator]
     def partial_fit(

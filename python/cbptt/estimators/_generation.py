@@ -137,12 +137,14 @@ def _states_before_last(
     network: RNN, past: list[NDArray[np.intp]], codes: NDArray[np.floating], n_threads: int
 ) -> NDArray[np.floating]:
     """(n, M) the states after all symbols of each sequence but the last."""
-    states = network.start(len(past))
+    states = network.engine.start(len(past))
     longer = [i for i, numbers in enumerate(past) if len(numbers) > 1]
     if longer:
         read = Ragged.from_sequences([codes[past[i][:-1]] for i in longer])
         sequences = Sequences(read.values, read.offsets, "ragged")
-        states[longer] = network.states(sequences, n_threads)[1]
+        states[longer] = network.engine.predict(
+            sequences, states=True, n_threads=n_threads
+        ).final
     return states
 
 

@@ -64,7 +64,7 @@ def _fitting(
 
     def validate() -> tuple[float, float]:
         assert held_out is not None
-        loss, outputs = trainer.network.evaluate(held_out, trainer.n_threads)
+        loss, outputs = trainer.network.engine.evaluate(held_out, trainer.n_threads)
         score = task.targets.score_held_out(outputs, held_out, task.labels.form)
         return loss / held_out.weight_sum, score
 

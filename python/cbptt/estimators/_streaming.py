@@ -52,7 +52,7 @@ class Streaming(Snapshot):
             last one.
         """
         network = self._snapshot()._network_of_steps()
-        return network.start(read_integer(n, caller=f"{self._name}.start", name="n"))
+        return network.engine.start(read_integer(n, caller=f"{self._name}.start", name="n"))
 
     def step(self, x: Any, state: Any) -> tuple[Array, Array]:
         """Take one step of some live sequences.
@@ -112,7 +112,9 @@ class Streaming(Snapshot):
         network = model._network_of_steps()
         sequences: Sequences = model._read(X, stacklevel=2)  # type: ignore[attr-defined]
         states = model._check_state(state, len(sequences), network)
-        output, final = network.continued(sequences, states)
+        engine = network.with_readout("every").engine
+        found = engine.predict(sequences, states, states=True)
+        output, final = found.outputs, found.final
         notices = model._notices_of_range(output, sequences, "every")  # type: ignore[attr-defined]
         warn_all(notices, stacklevel=2)
         y = output[:, 0] if model._target_form.squeezed else output
@@ -138,7 +140,7 @@ class Streaming(Snapshot):
         network = self._snapshot()._network_of_steps()
         states = self._check_state(state, None, network).copy()
         try:
-            states[rows] = network.start(1)
+            states[rows] = network.engine.start(1)
         except IndexError as cause:
             raise IndexError(
                 f"{self._name}.reset got rows={spell(rows)} for {len(states)} sequences; "

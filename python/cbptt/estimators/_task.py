@@ -205,7 +205,7 @@ def _shard(
     targets = network.check_targets(
         data.labels.flat, weights, sequences, name=name, caller=estimator._name
     )
-    return Shard(sequences, targets, network.no_states)
+    return Shard(sequences, targets)
 
 
 def _generator(estimator: BaseRNN, before: BaseRNN | None) -> np.random.Generator:

@@ -197,7 +197,7 @@ def find_origins(
         run = network.forward(Ragged.from_sequences(longer))
         hidden, errors = run.hidden.values, targets - run.output.values
 
-    states = network.start(sum(map(len, at)))
+    states = network.engine.start(sum(map(len, at)))
     bias = np.zeros((len(states), targets.shape[1]))
     past, ends = [], []
     of: list[Scale] = []

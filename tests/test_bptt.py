@@ -1,9 +1,8 @@
-"""What the compiled way of a batch promises, whatever takes its products: numbers, memory, mode."""
+"""What a compiled batch promises, whatever computes its products: numbers, and the mode."""
 
 from __future__ import annotations
 
 import os
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from numpy.testing import assert_allclose
 from processes import run_python
 
 import cbptt
-from cbptt import losses, network, reference
+from cbptt import losses, reference
 from cbptt.data.sequences import check_sequences
+from cbptt.engine import engine
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 READOUTS = pytest.mark.parametrize("readout", losses.READOUTS)
@@ -50,7 +50,7 @@ def make_data(D, K, lengths, readout):
 
 def run(net, X, Y):
     """Loss, all derivatives and outputs, by name."""
-    result = net.run(net.shard(X, Y), inputs=True)
+    result = net.engine.gradient(net.shard(X, Y), inputs=True)
     found = {name: view.copy() for name, view in net.layout.views(result.gradient).items()}
     output = net.forward(X).output
     output = np.concatenate(list(output)) if net.readout == "every" else output
@@ -101,9 +101,9 @@ def test_every_size_agrees_with_the_lecture(D, M, K, lengths, dtype, readout):
 @pytest.mark.parametrize(("D", "M", "K", "lengths"), SIZES, ids=IDS)
 def test_the_kernels_and_blas_agree(D, M, K, lengths, dtype, readout, monkeypatch):
     X, Y = make_data(D, K, lengths, readout)
-    monkeypatch.setattr(network, "PRODUCTS", "kernels")
+    monkeypatch.setattr(engine, "PRODUCTS", "kernels")
     by_kernels = run(make_net(D, M, K, readout, dtype), X, Y)
-    monkeypatch.setattr(network, "PRODUCTS", "blas")
+    monkeypatch.setattr(engine, "PRODUCTS", "blas")
     by_blas = run(make_net(D, M, K, readout, dtype), X, Y)
     assert_agree(by_kernels, by_blas, CLOSE[dtype])
 
@@ -114,7 +114,7 @@ def test_other_activations_agree_with_blas(activation, dtype, monkeypatch):
     X, Y = make_data(3, 2, [20, 11, 20, 4], "every")
     found = []
     for products in ("kernels", "blas"):
-        monkeypatch.setattr(network, "PRODUCTS", products)
+        monkeypatch.setattr(engine, "PRODUCTS", products)
         net = make_net(3, 37, 2, "every", dtype, activation=activation)
         net.theta *= 0.5
         found.append(run(net, X, Y))
@@ -155,56 +155,14 @@ def test_every_instruction_set_agrees_with_the_base(tmp_path):
             assert np.abs(array - base).max() <= CLOSE[name.split()[1]] * scale, name
 
 
-# ---- memory -----------------------------------------------------------------------------------
-
-
-def traced_peak(function):
-    """Bytes that NumPy and Python ask for at most at a time."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @READOUTS
-@DTYPES
-@pytest.mark.parametrize("lengths", [[60] * 40, list(range(1, 121)) * 2], ids=["equal", "ragged"])
-def test_a_step_keeps_h_of_a_shard_and_little_else(readout, dtype, lengths):
-    D, M, K = 4, 112, 5
-    net = make_net(D, M, K, readout, dtype)
-    shard = net.shard(*make_data(D, K, lengths, readout))
-    N, itemsize = sum(lengths), net.theta.itemsize
-    copy_of_x = N * D * itemsize
-    of_theta = 4 * net.theta.nbytes  # the gradient, and the matrices packed for both ways
-    parts = net.scratch(shard.sequences).plan.n_parts
-    peak = traced_peak(lambda: net.run(shard)) - copy_of_x - (of_theta + parts * net.theta.nbytes)
-    assert peak <= 2.3 * N * M * itemsize
-
-
-@READOUTS
-def test_prediction_keeps_the_outputs_and_a_bounded_rest(readout):
-    D, M, K, T = 2, 64, 3, 50
-    net = make_net(D, M, K, readout)
-    rests = []
-    for n in (500, 4000):
-        X = np.random.default_rng(0).normal(size=(n, T, D))
-        sequences = check_sequences(X, dtype=net.dtype, caller="RNN")
-        of_order = 4 * n * 8  # which sequence when
-        outputs = n * K * 8 * (T if readout == "every" else 1)
-        rests.append(traced_peak(lambda: net.outputs(sequences)) - outputs - of_order)  # noqa: B023
-    assert rests[1] < 1.2 * rests[0]
-    assert rests[1] < 4000 * T * M * 8 / 50
-
-
-@READOUTS
-def test_prediction_is_the_forward_pass(readout):
+def test_prediction_is_the_forward_pass_of_each_sequence(readout):
     net = make_net(3, 20, 4, readout)
     lengths = np.random.default_rng(1).integers(1, 30, size=300)
     X, _ = make_data(3, 4, lengths, readout)
     expected = [net.forward([x]).output[0] for x in X]
-    actual = net.outputs(check_sequences(X, dtype=net.dtype, caller="RNN"), n_threads=2)
+    sequences = check_sequences(X, dtype=net.dtype, caller="RNN")
+    actual = net.engine.predict(sequences, n_threads=2).outputs
     assert_allclose(
         actual, np.concatenate(expected) if readout == "every" else expected, atol=1e-14
     )
@@ -230,6 +188,6 @@ def test_denormals_are_flushed_within_and_kept_without(dtype):
 def test_what_is_not_finite_reaches_the_loss_and_the_gradient(dtype, value):
     net = make_net(2, 20, 1, dtype=dtype)
     net.parameters["weight_ho"][0, 3] = value
-    result = net.run(net.shard(*make_data(2, 1, [4, 3], "every")))
+    result = net.engine.gradient(net.shard(*make_data(2, 1, [4, 3], "every")))
     assert not np.isfinite(result.loss_sum)
     assert not np.isfinite(result.gradient).all()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import cbptt
-from cbptt import losses, network
+from cbptt import losses
+from cbptt.engine import engine
 from cbptt.engine.results import Dropout
 from cbptt.engine.truncation import Truncation
 
@@ -46,10 +47,9 @@ def make_shard(net, lengths, seed=0, h0=False):
 
 
 def run(net, shard, checkpoint, dropout=None, n_threads=1):
-    scratch = net.scratch(
-        shard.sequences, None, n_threads, masked=dropout is not None, checkpoint=checkpoint
+    return net.engine.gradient(
+        shard, n_threads, inputs=True, dropout=dropout, checkpoint=checkpoint
     )
-    return net.run(shard, scratch, n_threads, inputs=True, dropout=dropout)
 
 
 def assert_same(actual, expected):
@@ -83,7 +83,7 @@ def test_so_they_do_for_distances_beyond_the_last_step(checkpoint):
 def test_so_they_do_with_dropout_initial_states_and_blas(
     dtype, readout, products, learned, monkeypatch
 ):
-    monkeypatch.setattr(network, "PRODUCTS", products)
+    monkeypatch.setattr(engine, "PRODUCTS", products)
     net, lengths = make_net(2, 9, 3, readout, dtype, learn_initial_state=learned), [400, 390, 120]
     shard, rng = make_shard(net, lengths, h0=not learned), np.random.default_rng(1)
     dropout = Dropout(*(rng.integers(2, size=(3, n)).astype(net.dtype) * 2 for n in (2, 9)))
@@ -117,8 +117,8 @@ def test_so_they_do_for_any_number_of_threads(n_threads):
 def test_so_they_do_in_windows_whose_states_are_carried(readout):
     net = make_net(2, 5, 3, readout)
     shard, truncation = make_shard(net, [1500, 700, 1200]), Truncation(600, 450)
-    expected = net.run_truncated(shard, truncation)
-    found = net.run_truncated(shard, truncation, checkpoint=20)
+    expected = net.engine.gradient(shard, truncation=truncation)
+    found = net.engine.gradient(shard, truncation=truncation, checkpoint=20)
     assert found.loss_sum == expected.loss_sum
     assert_array_equal(found.gradient, expected.gradient)
 
@@ -145,21 +145,6 @@ def test_the_gradients_of_a_call_are_the_same():
     assert found[0] == expected[0]
     for name, array in expected[1].items():
         assert_array_equal(found[1][name], array)
-
-
-@DTYPES
-@pytest.mark.parametrize("n", [4, 8, 32])
-@pytest.mark.parametrize("M", [64, 256])
-def test_ten_thousand_steps_take_a_tenth_of_the_memory(n, M, dtype, monkeypatch):
-    monkeypatch.setattr(network, "PRODUCTS", "kernels")  # BLAS has larger chunks
-    net = make_net(4, M, 1, dtype=dtype)
-    shard = make_shard(net, [10_000] * n)
-
-    def size(checkpoint):
-        arrays = net.scratch(shard.sequences, checkpoint=checkpoint).arrays
-        return sum(array.nbytes for array in arrays.values())
-
-    assert size("auto") < size(None) / 10
 
 
 @pytest.mark.parametrize("checkpoint", [0, -1, True, 1.5, "sqrt", [1]])

@@ -14,7 +14,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.neural_network import MLPClassifier
 
-import cbptt
 from cbptt import (
     Ragged,
     RNNClassifier,
@@ -24,6 +23,7 @@ from cbptt import (
     reference,
     training,
 )
+from cbptt.engine.engine import Engine
 from cbptt.estimators._fitting import Schedule
 from cbptt.estimators._number_targets import NumberTargets
 
@@ -218,9 +218,9 @@ def test_a_fraction_is_drawn_from_each_class_alike(monkeypatch):
     X = [np.full((3, 1), float(i)) for i in range(40)]
     y = np.array(["a"] * 30 + ["b"] * 10)
     held_out = []
-    evaluate = cbptt.RNN.evaluate
+    evaluate = Engine.evaluate
     monkeypatch.setattr(
-        cbptt.RNN, "evaluate", lambda *args: held_out.append(args[1]) or evaluate(*args)
+        Engine, "evaluate", lambda *args: held_out.append(args[1]) or evaluate(*args)
     )
     small(RNNClassifier, early_stopping=True, validation_fraction=0.2).fit(X, y)
     labels = held_out[0].targets.labels

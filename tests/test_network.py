@@ -7,7 +7,7 @@ import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -17,7 +17,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cbptt
 from cbptt import Ragged, losses, reference
-from cbptt.engine.results import Dropout
+from cbptt.data.sequences import Sequences
+from cbptt.engine.engine import Engine
+from cbptt.engine.results import Dropout, Shard
 from cbptt.losses import ACTIVATIONS, PAIRS
 from cbptt.parameters import INITIALISATIONS
 
@@ -51,7 +53,8 @@ class Problem:
         return self.net.loss(self.X, self.Y, self.weight, reduction, self.h0)
 
     def loss_and_gradients(self, reduction="sum"):
-        return self.net.loss_and_gradients(self.X, self.Y, self.weight, reduction, self.h0)
+        arguments = self.X, self.Y, self.weight, reduction, self.h0
+        return self.net.loss_and_gradients(*arguments, inputs=True)
 
     def sequence(self, i, **changed):
         """What the reference takes for sequence i, a batch of one; parameters, x or h0 changed."""
@@ -256,9 +259,11 @@ def sized_problem(D, M, K, activation):
 def test_networks_of_every_size_are_those_of_the_reference(
     D, M, K, activation, dtype, bound, products, monkeypatch
 ):
-    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
+    monkeypatch.setattr("cbptt.engine.engine.PRODUCTS", products)
     net, X, Y, h0, expected_loss, expected = sized_problem(D, M, K, activation)
-    loss, gradients = net.astype(dtype).loss_and_gradients(X, Y, reduction="sum", h0=h0)
+    loss, gradients = net.astype(dtype).loss_and_gradients(
+        X, Y, reduction="sum", h0=h0, inputs=True
+    )
     assert_allclose(loss, expected_loss, rtol=bound)
     for name, array in expected.items():
         assert relative_error(gradients[name], array) <= bound, name
@@ -291,15 +296,15 @@ def test_check_gradients_finds_a_right_network_right(loss, output, readout):
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_check_gradients_finds_a_wrong_gradient(name, monkeypatch):
-    right = cbptt.RNN.run
+    right = Engine.gradient
 
-    def wrong(net, shard, *scratch, **options):
-        result = right(net, shard, *scratch, **options)
-        gradient = net.layout.views(result.gradient)[name]
+    def wrong(engine, shard, **options):
+        result = right(engine, shard, **options)
+        gradient = engine.architecture.layout.views(result.gradient)[name]
         gradient.flat[0] += 1e-3 * np.abs(gradient).max()
         return result
 
-    monkeypatch.setattr(cbptt.RNN, "run", wrong)
+    monkeypatch.setattr(Engine, "gradient", wrong)
     problem = make_problem()
     errors = problem.net.check_gradients(problem.X, problem.Y)
     assert 2e-4 < errors.pop(name) < 2e-3
@@ -381,7 +386,7 @@ def test_an_unknown_reduction_is_refused():
 def test_weight_two_is_the_sequence_twice_and_weight_zero_is_without_it(readout):
     problem = make_problem(readout=readout)
     net, X, Y = problem.net, problem.X, problem.Y
-    loss, gradients = net.loss_and_gradients(X, Y, [2, 1, 0, 1])
+    loss, gradients = net.loss_and_gradients(X, Y, [2, 1, 0, 1], inputs=True)
     twice = [0, 0, 1, 3]
     other_loss, other = net.loss_and_gradients([X[i] for i in twice], [Y[i] for i in twice])
     assert_allclose(loss, other_loss, rtol=1e-14)
@@ -470,7 +475,7 @@ def test_a_batch_is_the_sum_of_its_shards(readout, lengths, cut):
 
     def run(part):
         X, Y, weight = problem.X[part], problem.Y[part], problem.weight[part]
-        return problem.net.run(problem.net.shard(X, Y, weight, problem.h0[part]))
+        return problem.net.engine.gradient(problem.net.shard(X, Y, weight, problem.h0[part]))
 
     whole, shards = run(slice(None)), [run(part) for part in parts]
     assert_near(sum(shard.loss_sum for shard in shards), whole.loss_sum)
@@ -519,7 +524,7 @@ def test_the_outputs_read_what_the_readout_says_of_the_states(readout, lengths):
 def test_the_gradient_of_a_learned_initial_state_is_the_sum_over_the_sequences(
     readout, products, monkeypatch
 ):
-    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
+    monkeypatch.setattr("cbptt.engine.engine.PRODUCTS", products)
     problem = make_problem(readout=readout)
     net = cbptt.RNN(
         D, M, K, output_activation="softmax", loss="log_loss", readout=readout,
@@ -532,7 +537,7 @@ def test_the_gradient_of_a_learned_initial_state_is_the_sum_over_the_sequences(
 
     everyone = np.tile(state, (len(problem.X), 1))
     loss, gradients = net.loss_and_gradients(*arguments)
-    expected_loss, expected = problem.net.loss_and_gradients(*arguments, h0=everyone)
+    expected_loss, expected = problem.net.loss_and_gradients(*arguments, h0=everyone, inputs=True)
     assert_allclose(loss, expected_loss, rtol=1e-14)
     assert_allclose(gradients.pop("initial_state"), expected["h0"].sum(axis=0), rtol=1e-13)
     for name, gradient in gradients.items():
@@ -606,13 +611,12 @@ def dtype_of(name):
 def test_gradients_under_dropout_are_those_of_the_complex_step(
     lengths, products, dtype, bound, readout, monkeypatch
 ):
-    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
+    monkeypatch.setattr("cbptt.engine.engine.PRODUCTS", products)
     problem = make_problem(readout=readout, lengths=lengths)
     masks = make_masks(len(lengths), np.random.default_rng(5), dtype)
     net = problem.net.astype(dtype)
-    result = net.run(
-        net.shard(problem.X, problem.Y, problem.weight, problem.h0), dropout=masks, inputs=True
-    )
+    shard = net.shard(problem.X, problem.Y, problem.weight, problem.h0)
+    result = net.engine.gradient(shard, dropout=masks, inputs=True)
     parameters = dict(problem.net.parameters)
     assert_allclose(result.loss_sum, dropped_loss(parameters, problem, masks), rtol=bound)
 
@@ -638,19 +642,9 @@ def test_dropout_of_nothing_is_no_dropout():
     problem = make_problem()
     shard = problem.net.shard(problem.X, problem.Y, problem.weight, problem.h0)
     ones = Dropout(np.ones((len(RAGGED), D)), np.ones((len(RAGGED), M)))
-    expected = problem.net.run(shard)
-    assert_allclose(problem.net.run(shard, dropout=ones).gradient, expected.gradient, rtol=1e-13)
-
-
-def test_scratch_without_room_for_dropout_is_refused():
-    problem = make_problem()
-    shard = problem.net.shard(problem.X, problem.Y)
-    masks = make_masks(len(RAGGED), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="without room for dropout"):
-        problem.net.run(shard, problem.net.scratch(shard.sequences), dropout=masks)
-    scratch = problem.net.scratch(shard.sequences, masked=True)
-    given, own = (problem.net.run(shard, s, dropout=masks).gradient for s in (scratch, None))
-    assert_array_equal(given, own)
+    engine = problem.net.engine
+    expected, found = engine.gradient(shard), engine.gradient(shard, dropout=ones)
+    assert_allclose(found.gradient, expected.gradient, rtol=1e-13)
 
 
 # ---- forms of X -------------------------------------------------------------------------------
@@ -689,8 +683,8 @@ def assert_same_as_list(net, X, form):
         assert_array_equal(actual.output[i], expected.output[i])
     assert_array_equal(actual.state, expected.state)
     (loss, gradients), (other_loss, other) = (
-        net.loss_and_gradients(X, Y),
-        net.loss_and_gradients(form, Y),
+        net.loss_and_gradients(X, Y, inputs=True),
+        net.loss_and_gradients(form, Y, inputs=True),
     )
     assert other_loss == loss
     for name in (*PARAMETERS, "h0"):
@@ -780,10 +774,11 @@ def test_outputs_and_gradients_mirror_the_form_of_X(readout):
     assert [y.shape for y in forward.output] == ([(4, K), (1, K)] if every else [(K,), (K,)])
 
     Y = np.zeros((2, 3), int) if every else [0, 0]
-    assert net.loss_and_gradients(array, Y)[1]["X"].shape == (2, 3, D)
+    by_inputs = partial(net.loss_and_gradients, inputs=True)
+    assert by_inputs(array, Y)[1]["X"].shape == (2, 3, D)
     Y = [np.zeros(4, int), np.zeros(1, int)] if every else [0, 0]
-    assert net.loss_and_gradients(ragged, Y)[1]["X"].shape == (2, None, D)
-    assert [g.shape for g in net.loss_and_gradients(list(ragged), Y)[1]["X"]] == [(4, D), (1, D)]
+    assert by_inputs(ragged, Y)[1]["X"].shape == (2, None, D)
+    assert [g.shape for g in by_inputs(list(ragged), Y)[1]["X"]] == [(4, D), (1, D)]
 
 
 def test_what_is_given_is_not_changed():
@@ -960,60 +955,24 @@ def test_the_repr_tells_what_the_network_is(activation):
     assert again.activation == activation
 
 
-class Endless:
-    """Sequences of more steps than there is memory for here."""
-
-    n_steps = 2**31
+ENDLESS = Sequences(np.broadcast_to(0.0, (2**31, 1)), np.array([0, 2**31]), "list")
 
 
 @pytest.mark.parametrize(
-    ("ask", "what"),
+    ("call", "what"),
     [
-        (lambda: cbptt.RNN(2**31, 1, 1), f"n_inputs={2**31}"),
-        (lambda: cbptt.RNN(1, 1, 1).scratch(Endless()), f"X with {2**31} steps in all"),
+        (lambda net: cbptt.RNN(2**31, 1, 1), f"n_inputs={2**31}"),
+        (lambda net: net.engine.predict(ENDLESS), f"X with {2**31} steps in all"),
+        (
+            lambda net: net.engine.gradient(Shard(ENDLESS, net.shard([[0.0]], [[0.0]]).targets)),
+            f"X with {2**31} steps in all",
+        ),
     ],
+    ids=["n_inputs", "predict", "gradient"],
 )
-def test_sizes_beyond_the_integers_of_blas_are_refused_before_anything_is_asked_for(ask, what):
+def test_sizes_beyond_the_integers_of_blas_are_refused_before_memory_is_allocated(call, what):
     with pytest.raises(ValueError, match=rf"^RNN got {what}; BLAS takes at most 2147483647"):
-        ask()
-
-
-@pytest.mark.parametrize("readout", ["every", "last"])
-def test_a_batch_run_in_used_scratch_gives_the_same_bits(readout):
-    net = cbptt.RNN(2, 5, 3, readout=readout, random_state=0)
-    X = [np.full((T, 2), 0.1 * T) for T in (3, 1, 4)]
-    Y = [np.ones((T, 3)) for T in (3, 1, 4)] if readout == "every" else np.ones((3, 3))
-    shard = net.shard(X, Y)
-    scratch, forward_scratch = net.scratch(shard.sequences), net.forward_scratch(shard.sequences)
-    for name, array in (*scratch.arrays.items(), *forward_scratch.arrays.items()):
-        if name != "everyone":
-            array[...] = np.nan if array.dtype == float else -1
-    fresh, reused = net.run(shard, inputs=True), net.run(shard, scratch, inputs=True)
-    assert_array_equal(reused.gradient, fresh.gradient)
-    assert_array_equal(reused.dh0, fresh.dh0)
-    assert_array_equal(reused.dx, fresh.dx)
-    assert reused.loss_sum == fresh.loss_sum
-
-    output = net.run_forward(shard, forward_scratch)
-    expected = net.forward(X).output
-    assert_array_equal(output, expected if readout == "last" else np.concatenate(expected))
-
-
-def test_scratch_that_was_measured_for_something_else_is_refused():
-    net, other = cbptt.RNN(2, 5, 1), cbptt.RNN(2, 50, 1)
-    X, Y = [np.ones((3, 2)), np.ones((4, 2))], [np.ones(3), np.ones(4)]
-    shard, another = net.shard(X, Y), net.shard(X, Y)
-    for run, scratch in (
-        (net.run, net.scratch(another.sequences)),
-        (net.run, other.scratch(shard.sequences)),
-        (net.run, net.scratch(shard.sequences, batch_size=1)),
-        (net.run, net.forward_scratch(shard.sequences)),
-        (net.run_forward, net.forward_scratch(another.sequences)),
-        (net.run_forward, other.forward_scratch(shard.sequences)),
-        (net.run_forward, net.scratch(shard.sequences)),
-    ):
-        with pytest.raises(ValueError, match="RNN got scratch that was asked for by another"):
-            run(shard, scratch)
+        call(cbptt.RNN(1, 1, 1))
 
 
 # ---- work memory between calls -------------------------------------------------------------------
@@ -1024,10 +983,10 @@ def test_a_later_call_leaves_the_results_of_an_earlier_one(dtype):
     net = cbptt.RNN(D, M, K, dtype=dtype, random_state=0)
     rng = np.random.default_rng(0)
     (X, Y), (X_2, Y_2) = ((rng.normal(size=(3, 4, D)), rng.normal(size=(3, 4, K))) for _ in "12")
-    _, gradients = net.loss_and_gradients(X, Y)
+    _, gradients = net.loss_and_gradients(X, Y, inputs=True)
     run = net.forward(X)
     before = [gradients["weight_hh"].copy(), gradients["X"].copy(), run.output.copy()]
-    net.loss_and_gradients(X_2, Y_2)
+    net.loss_and_gradients(X_2, Y_2, inputs=True)
     net.forward(X_2)
     for found, expected in zip(
         [gradients["weight_hh"], gradients["X"], run.output], before, strict=True

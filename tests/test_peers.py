@@ -144,7 +144,7 @@ def test_loss_and_gradients_are_those_of_pytorch(activation, loss, readout):
     net = make_net(readout, loss, activation)
     X, Y = make_data(readout, loss)
     h0 = np.random.default_rng(2).uniform(-0.5, 0.5, size=(len(X), M))
-    actual, gradients = net.loss_and_gradients(X, Y, reduction="sum", h0=h0)
+    actual, gradients = net.loss_and_gradients(X, Y, reduction="sum", h0=h0, inputs=True)
 
     peer = TorchNetwork(net)
     inputs = [x.requires_grad_() for x in tensors(X)]

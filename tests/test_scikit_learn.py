@@ -72,7 +72,7 @@ from cbptt import (
     RNNSequenceRegressor,
     make_sequence_scorer,
 )
-from cbptt.network import PRODUCTS
+from cbptt.engine.engine import PRODUCTS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # a few epochs are enough for every claim

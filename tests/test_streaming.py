@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 import cbptt
 from cbptt import RNNClassifier, RNNRegressor, RNNSequenceClassifier, RNNSequenceRegressor
-from cbptt import network as networks
+from cbptt.engine import engine
 
 ESTIMATORS = (RNNClassifier, RNNRegressor, RNNSequenceClassifier, RNNSequenceRegressor)
 PER_STEP = ESTIMATORS[2:]
@@ -66,7 +66,7 @@ def test_steps_of_a_network_are_its_forward_pass(n, M, dtype):
                     random_state=0)  # fmt: skip
     X = make_data()[:1].repeat(n, axis=0) + np.arange(n)[:, None, None]
     X = X.astype(dtype)
-    live, h = net.live(), net.start(n)
+    live, h = net.live(), net.engine.start(n)
     forward = net.forward(X)
     for t in range(T):
         out, h = live.step(np.ascontiguousarray(X[:, t]), h)
@@ -76,7 +76,7 @@ def test_steps_of_a_network_are_its_forward_pass(n, M, dtype):
             out, forward.output[:, t], rtol=0, atol=1e-5 if dtype == "float32" else 1e-13
         )
     if (
-        n >= 6 and networks.PRODUCTS == "kernels"
+        n >= 6 and engine.PRODUCTS == "kernels"
     ):  # then W0 x_t joins the recurrent product step by step in both
         assert_array_equal(h, forward.state)
 
@@ -96,7 +96,7 @@ def test_numbers_too_small_to_be_normal_are_zeros_as_in_the_forward_pass(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_step_follows_parameters_that_are_changed_in_place(dtype):
     net = cbptt.RNN(D, 5, 2, dtype=dtype, random_state=0)
-    live, x, h = net.live(), np.ones((1, D), dtype), net.start(1)
+    live, x, h = net.live(), np.ones((1, D), dtype), net.engine.start(1)
     before = live.step(x, h)[0]
     held = net.theta  # a view that was taken before the step, and is written to after it
     held[:] /= 2

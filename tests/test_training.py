@@ -80,7 +80,7 @@ NUMPY["adagrad"] = NumpyAdaGrad
 
 
 class PlainLoop:
-    """What the trainer does, in Python on net.run: one mini-batch after the other."""
+    """What the trainer does, in Python on Engine.gradient: one mini-batch after the other."""
 
     def __init__(self, net, X, Y, weight, optimizer, *, batch_size, alpha, max_grad_norm):
         self.net, self.data = net, (X, Y, weight)
@@ -98,7 +98,7 @@ class PlainLoop:
             X, Y, weight = ([part[i] for i in batch] for part in self.data)
             if not any(np.any(w) for w in weight):
                 continue
-            result = net.run(net.shard(X, Y, weight))
+            result = net.engine.gradient(net.shard(X, Y, weight))
             gradient = result.gradient.copy()
             loss_sum += result.loss_sum
             for name, view in net.layout.views(gradient).items():
@@ -271,7 +271,7 @@ def test_an_epoch_under_dropout_is_a_step_along_the_gradient_of_the_drawn_masks(
             for part, rate in zip(drawn, (dropout, recurrent_dropout), strict=True)
         )
     )
-    result = net.run(net.shard(X, Y, weight), dropout=masks)
+    result = net.engine.gradient(net.shard(X, Y, weight), dropout=masks)
     expected = net.theta - 0.5 * result.gradient / result.weight_sum
     trainer = make_trainer(
         net, X, Y, Sgd(0.5, 0.0), weight, batch_size=n, seed=7, dropout=dropout,
@@ -311,7 +311,7 @@ def test_the_gradient_of_all_data_is_that_of_the_mean_loss_and_the_penalty(
     trainer = make_trainer(net, X, Y, Adam(), weight, batch_size=batch_size, alpha=0.3)
     loss, gradient = trainer.gradient()
 
-    result = net.run(net.shard(X, Y, weight))
+    result = net.engine.gradient(net.shard(X, Y, weight))
     expected = result.gradient.copy()
     squares = 0
     for name, view in net.layout.views(expected).items():

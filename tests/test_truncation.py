@@ -96,11 +96,11 @@ def test_a_window_of_all_steps_is_full_bptt_to_the_last_bit(steps, readout, dtyp
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("n", "T", "units"), [(16, 150, 128), (24, 120, 100), (17, 140, 128)])
 def test_so_it_is_for_batches_of_several_parts(n, T, units, dtype):
-    # fewer sequences would be one part of more rows than each of these has
+    # operations for two parts, each of fewer rows than a part of the whole batch would have
     net, rng = cbptt.RNN(2, units, 1, dtype=dtype, random_state=0), np.random.default_rng(0)
     shard = net.shard(rng.normal(size=(n, T, 2)), rng.normal(size=(n, T)))
-    assert net.scratch(shard.sequences).plan.n_parts > 1
-    whole, cut = net.run(shard), net.run_truncated(shard, Truncation(T, T))
+    engine = net.engine
+    whole, cut = engine.gradient(shard), engine.gradient(shard, truncation=Truncation(T, T))
     assert cut.loss_sum == whole.loss_sum
     assert_array_equal(cut.gradient, whole.gradient)
 
@@ -127,7 +127,7 @@ def test_a_window_of_fewer_parts_than_its_batch_is_the_sum_of_its_sequences(read
 def test_the_gradient_is_the_sum_over_windows_that_begin_from_states_held_fast(
     steps, stride, products, monkeypatch
 ):
-    monkeypatch.setattr("cbptt.network.PRODUCTS", products)
+    monkeypatch.setattr("cbptt.engine.engine.PRODUCTS", products)
     net, (X, Y, weight) = make_net(), make_data()
     hidden = net.forward(X).hidden
 
@@ -237,7 +237,7 @@ def test_a_step_is_taken_after_each_window_from_the_state_that_was_carried(make_
         cut = [[values[i][done : done + 3] for i in part] for values in (X, Y, weight)]
         h0 = None if state is None else np.array([state[i] for i in part])
         shard = plain.shard(*cut, h0)
-        result = plain.run(shard)
+        result = plain.engine.gradient(shard)
         state = dict(zip(part, plain.forward(cut[0], h0).state, strict=True))
         losses, weights = losses + result.loss_sum, weights + result.weight_sum
         plain.theta = plain.theta - 0.1 * result.gradient / result.weight_sum
@@ -248,32 +248,19 @@ def test_a_step_is_taken_after_each_window_from_the_state_that_was_carried(make_
     assert_allclose(net.theta, plain.theta, rtol=1e-11)
 
 
-def test_a_small_batch_before_a_full_one_leaves_room_for_it(make_trainer):
-    # the scratch of the way to the last windows is asked for by the first batch that needs it
+def test_a_batch_does_not_depend_on_the_batches_before_it(make_trainer):
     X, Y, weight = make_data([9, 8, 7, 9, 6], "last")
-    truncation = Truncation(2, 2)
-    order = [np.array([4]), np.arange(4)]
-    theta = []
-    for batches in (order, [np.arange(4)]):
+    gradients = []
+    for batches in ([[4], [0, 1, 2, 3]], [[0, 1, 2, 3]]):
+        net = make_net("last")
         trainer = make_trainer(
-            make_net("last"), X, Y, Sgd(0.1, 0.0), weight, batch_size=4, truncation=truncation
+            net, X, Y, Sgd(0.1, 0.0), weight, batch_size=4, truncation=Truncation(2, 2)
         )
+        gradient = np.empty_like(net.theta)
         for ids in batches:
-            totals = np.zeros(5)
-            trainer._batches.run(ids, 4, totals)
-            assert trainer._batches._forward_scratch.batch_size == 4
-        theta.append(trainer._scratch.gradient.copy())
-    assert_array_equal(*theta)
-
-
-def test_scratch_is_as_large_as_a_window_and_not_as_a_sequence():
-    net = make_net()
-    size = {}
-    for T in (1_000, 100_000):
-        sequences = check_sequences(np.zeros((1, T, D)), caller="test")
-        scratch = net.scratch(sequences, truncation=Truncation(50, 50))
-        size[T] = sum(array.nbytes for array in scratch.arrays.values())
-    assert size[1_000] == size[100_000]
+            trainer._batches.gradient(gradient, net.theta, np.array(ids))
+        gradients.append(gradient)
+    assert_array_equal(*gradients)
 
 
 # ---- estimators ---------------------------------------------------------------------------------

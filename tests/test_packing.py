@@ -1,8 +1,10 @@
-"""Laws of the packed layout: longest sequence first, the rows of one step contiguous."""
+"""Batches of any lengths, in any order: each sequence is read and written where it lies.
+
+A network that adds up its inputs, W0 = W11 = 1 and the identity, has running sums as its states.
+Those of small integers are exact, so a row that is taken from elsewhere changes a number.
+"""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,114 +12,100 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from cbptt import _packing
+import cbptt
+from cbptt._train import Memory, Task, predict, set_inputs, want_predictions, want_states
+from cbptt.engine.threads import in_team
 
 some_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=12)
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-class Packing(NamedTuple):
-    """Where each step of a batch lies: longest sequence first, the rows of one step contiguous."""
-
-    order: np.ndarray  # (B,) sequences, longest first
-    batch_sizes: np.ndarray  # (T,) sequences alive at each step
-    rows: np.ndarray  # (N,) for each packed row, its row in the flat buffer
-    ends: np.ndarray  # (B,) the packed row of each sequence's last step
-    n_rows: int
-
-
-def pack(offsets):
-    n, longest = len(offsets) - 1, int(np.diff(offsets).max())
-    sizes = (n, longest, offsets[-1], n)
-    arrays = [np.full(size, -1, np.intp) for size in sizes]
-    n_rows = _packing.layout(*arrays, np.arange(n, dtype=np.intp), offsets[:-1], offsets[1:])
-    return Packing(*arrays, n_rows)
+def adder(dtype, readout="every"):
+    net = cbptt.RNN(1, 1, 1, activation="identity", readout=readout, dtype=dtype)
+    net.theta[:] = 0
+    for name in ("weight_ih", "weight_hh", "weight_ho"):
+        net.parameters[name][:] = 1
+    return net
 
 
 def offsets_of(lengths):
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
 
 
-def starts(batch_sizes):
-    """Packed row at which each step begins."""
-    return np.cumsum(batch_sizes) - batch_sizes
+def run(net, values, starts, stops, ids, carry=0):
+    """States of all steps, of the last ones, and of those after `carry`, of a batch of `ids`."""
+    task, n = Task(net.engine.core, Memory(1)), len(starts)
+    hidden, final, carried = (np.full((m, 1), -1, net.dtype) for m in (len(values), n, n))
+    nothing = np.empty((0, 0), net.dtype)
+    values = np.asarray(values, net.dtype)[:, np.newaxis]
+    set_inputs(task, values, np.array(starts, np.intp), np.array(stops, np.intp), nothing)
+    want_predictions(task, hidden, nothing, final, False)
+    want_states(task, carried, carry)
+    in_team(1, task, lambda team: predict(team, task, net.theta, np.array(ids, np.intp)))
+    return hidden[:, 0], final[:, 0], carried[:, 0]
 
 
-def test_three_sequences_by_hand():
-    # a: flat rows 0 1, b: 2 3 4 5, c: 6 7;  b is the longest, a stands before c
-    packing = pack(offsets_of([2, 4, 2]))
-    assert_array_equal(packing.order, [1, 0, 2])
-    assert_array_equal(packing.batch_sizes, [3, 3, 1, 1])
-    assert_array_equal(packing.rows, [2, 0, 6, 3, 1, 7, 4, 5])
-    assert_array_equal(packing.ends, [7, 4, 5])
-    assert packing.n_rows == 8
+def running_sums(values, starts, stops, ids, carry=0):
+    """The same, a sequence at a time."""
+    hidden, final, carried = (np.full(m, -1) for m in (len(values), len(starts), len(starts)))
+    for i in ids:
+        sums = np.cumsum(values[starts[i] : stops[i]])
+        hidden[starts[i] : stops[i]] = sums
+        final[i] = sums[-1]
+        if 0 < carry <= len(sums):
+            carried[i] = sums[carry - 1]
+    return hidden, final, carried
 
 
-@given(some_lengths)
-def test_every_step_has_exactly_one_row(lengths):
-    packing = pack(offsets_of(lengths))
-    assert packing.n_rows == sum(lengths)
-    assert_array_equal(np.sort(packing.rows), np.arange(sum(lengths)))
+@DTYPES
+def test_three_sequences_by_hand(dtype):
+    values = [1, 2, 3, 4, 5, 6, 7, 8]
+    hidden, final, carried = run(adder(dtype), values, [0, 2, 6], [2, 6, 8], [0, 1, 2], carry=3)
+    assert_array_equal(hidden, [1, 3, 3, 7, 12, 18, 7, 15])
+    assert_array_equal(final, [3, 18, 15])
+    assert_array_equal(carried, [-1, 12, -1])
 
 
-@given(some_lengths)
-def test_batch_sizes_count_the_sequences_alive_and_never_grow(lengths):
-    sizes = pack(offsets_of(lengths)).batch_sizes
-    assert len(sizes) == max(lengths)
-    assert_array_equal(sizes, [sum(n > t for n in lengths) for t in range(max(lengths))])
-    assert (np.diff(sizes) <= 0).all()
-    assert sizes.sum() == sum(lengths)
-
-
-@given(some_lengths)
-def test_row_i_of_step_t_is_step_t_of_the_ith_sequence_in_order(lengths):
-    offsets = offsets_of(lengths)
-    packing = pack(offsets)
-    first = starts(packing.batch_sizes)
-    for t, n_alive in enumerate(packing.batch_sizes):
-        rows = packing.rows[first[t] : first[t] + n_alive]
-        assert_array_equal(rows, offsets[packing.order[:n_alive]] + t)
-
-
-@given(some_lengths)
-def test_the_longest_come_first_and_equal_lengths_keep_their_order(lengths):
-    by_length = sorted(range(len(lengths)), key=lambda i: -lengths[i])  # Python's sort is stable
-    assert_array_equal(pack(offsets_of(lengths)).order, by_length)
-
-
-@given(some_lengths)
-def test_ends_are_the_rows_of_the_last_steps(lengths):
-    offsets = offsets_of(lengths)
-    packing = pack(offsets)
-    assert_array_equal(packing.rows[packing.ends], offsets[packing.order + 1] - 1)
-
-
-def lay_out(ids, offsets):
-    """Order, batch_sizes, rows and ends of the sequences `ids`, as a mini-batch has them."""
-    lengths = np.diff(offsets)[ids]
-    B, T, N = len(ids), lengths.max(), lengths.sum()
-    parts = [np.full(n, -1, np.intp) for n in (B, T, N, B)]
-    n_rows = _packing.layout(*parts, np.array(ids, np.intp), offsets[:-1], offsets[1:])
-    assert n_rows == N
-    return parts
-
-
+@DTYPES
 @given(some_lengths, st.data())
-def test_a_mini_batch_is_the_packing_of_its_sequences_alone(lengths, data):
+def test_a_batch_reads_and_writes_its_sequences_and_no_others(dtype, lengths, data):
     ids = data.draw(st.permutations(range(len(lengths))))[: data.draw(st.integers(1, len(lengths)))]
+    carry = data.draw(st.integers(0, 10))
+    values = np.arange(1, sum(lengths) + 1)
     offsets = offsets_of(lengths)
-    order, batch_sizes, rows, ends = lay_out(ids, offsets)
-
-    alone = pack(offsets_of([lengths[i] for i in ids]))
-    flat_rows = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in ids])
-    assert_array_equal(order, np.array(ids)[alone.order])
-    assert_array_equal(batch_sizes, alone.batch_sizes)
-    assert_array_equal(rows, flat_rows[alone.rows])
-    assert_array_equal(ends, alone.ends)
+    places = values, offsets[:-1], offsets[1:], ids, carry
+    for found, expected in zip(run(adder(dtype), *places), running_sums(*places), strict=True):
+        assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("n", [1, 5])
-def test_equal_lengths_are_packed_as_the_transpose(n):
-    T = 3
-    packing = pack(offsets_of([T] * n))
-    assert_array_equal(packing.rows, np.arange(n * T).reshape(n, T).T.ravel())
-    assert_array_equal(packing.ends, np.arange(n) + (T - 1) * n)
+@DTYPES
+@given(some_lengths, st.data())
+def test_a_window_reads_and_writes_its_steps_and_no_others(dtype, lengths, data):
+    offsets = offsets_of(lengths)
+    starts = offsets[:-1] + [data.draw(st.integers(0, n - 1)) for n in lengths]
+    stops = np.array(
+        [data.draw(st.integers(a + 1, b)) for a, b in zip(starts, offsets[1:], strict=True)]
+    )
+    places = np.arange(1, sum(lengths) + 1), starts, stops, range(len(lengths))
+    for found, expected in zip(run(adder(dtype), *places), running_sums(*places), strict=True):
+        assert_array_equal(found, expected)
+
+
+@DTYPES
+@pytest.mark.parametrize("n", [1, 5, 200])
+def test_equal_lengths_are_packed_as_any_others(n, dtype):
+    offsets = offsets_of([3] * n)
+    places = np.arange(1, 3 * n + 1), offsets[:-1], offsets[1:], range(n), 2
+    for found, expected in zip(run(adder(dtype), *places), running_sums(*places), strict=True):
+        assert_array_equal(found, expected)
+
+
+@DTYPES
+@pytest.mark.parametrize("readout", ["last", "mean", "max"])
+@given(some_lengths)
+def test_a_readout_of_whole_sequences_stands_in_the_row_of_the_sequence(readout, dtype, lengths):
+    X = [np.arange(n, dtype=float)[:, np.newaxis] - i for i, n in enumerate(lengths)]
+    of_sums = {"last": lambda h: h[-1], "mean": np.mean, "max": np.max}[readout]
+    expected = [of_sums(np.cumsum(x)) for x in X]
+    found = adder(dtype, readout).forward(X).output
+    np.testing.assert_allclose(np.concatenate(list(found)), expected, rtol=1e-6)

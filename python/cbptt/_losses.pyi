@@ -9,6 +9,4 @@ def evaluate(
     weight: NDArray[np.floating],
     f: int,
     loss: int,
-    canonical: bool,
 ) -> float: ...
-def evaluate_output(z: NDArray[np.floating], f: int) -> None: ...

@@ -1,5 +1,3 @@
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 @disjoint_base
@@ -9,5 +7,3 @@ class Team:
     task: object
     def __new__(cls, n_threads: int, task: object = None) -> Team: ...
     def close(self) -> None: ...
-
-def share_out(team: Team, thread: int, n_phases: int, done_by: NDArray[np.longlong]) -> None: ...

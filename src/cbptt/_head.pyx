@@ -164,7 +164,7 @@ cdef double add_losses(
     else:
         gather_rows(dz, LK, <const floating*> targets.values, K, rows, R, K)
     read_out(z, h, theta, packed, head, R)
-    loss = loss_and_delta(z, dz, LK, weight, R, K, head.f, head.loss, True)
+    loss = loss_and_delta(z, dz, LK, weight, R, K, head.f, head.loss)
 
     # forward: a2_t = W1 h_t + b1
     # dL/dW1 = sum_t dz_t h_t'

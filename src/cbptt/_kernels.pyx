@@ -282,30 +282,3 @@ cdef unsigned long long flush_denormals() noexcept nogil:
 
 cdef void restore_mode(unsigned long long mode) noexcept nogil:
     c_restore_mode(mode)
-
-
-cdef int _code(str name) except -1:
-    if name not in FUNCTIONS or name == "softmax":
-        raise ValueError(f"{name!r} is not an elementwise function")
-    return FUNCTIONS[name]
-
-
-def evaluate(floating[::1] x, str name):
-    """Overwrite x with f(x), elementwise; name is a scalar function or "exp"."""
-    cdef int f
-    if x.shape[0] == 0:
-        return
-    if name == "exp":
-        exponential(&x[0], x.shape[0])
-    else:
-        f = _code(name)
-        activate(&x[0], x.shape[0], f)
-
-
-def evaluate_derivative(floating[::1] d, const floating[::1] h, str name):
-    """Overwrite d with d f'(a), where h = f(a), elementwise."""
-    cdef int f = _code(name)
-    if d.shape[0] != h.shape[0]:
-        raise ValueError(f"d has {d.shape[0]} entries, but h has {h.shape[0]}")
-    if d.shape[0] > 0:
-        times_derivative(&d[0], &h[0], d.shape[0], f)

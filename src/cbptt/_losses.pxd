@@ -7,6 +7,8 @@ cdef enum Loss:
     SQUARED_ERROR, LOG_LOSS
 
 
+cdef bint is_pair(int f, int loss) noexcept nogil
+
 cdef void output(
     floating* z,    # INOUT (R, K), rows ld apart  in: a2; out: h2 = f(a2)
     Py_ssize_t ld,
@@ -24,5 +26,4 @@ cdef double loss_and_delta(
     Py_ssize_t K,
     int f,
     int loss,
-    bint canonical,          # take the shortcut h2 - target where it holds
 ) noexcept nogil

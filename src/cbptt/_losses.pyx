@@ -114,30 +114,17 @@ cdef inline double binary_log_loss_row(
 
 # ---- backward: dL/da2 = dL/dh2 (dh2/da2), one row ---------------------------------------------
 
+cdef bint is_pair(int f, int loss) noexcept nogil:
+    """Whether these are the codes of an output function and of a loss that it can be combined with"""
+    if loss == SQUARED_ERROR:
+        return IDENTITY <= f <= SOFTMAX
+    return loss == LOG_LOSS and (f == SOFTMAX or f == LOGISTIC)
+
+
 cdef inline bint is_canonical(int f, int loss) noexcept nogil:
     if loss == SQUARED_ERROR:
         return f == IDENTITY
     return f == SOFTMAX or f == LOGISTIC
-
-
-cdef inline void loss_derivative_row(
-    floating* d,         # INOUT (K,)  in: target; out: dL/dh2
-    const floating* h2,  # IN    (K,)
-    Py_ssize_t K,
-    int f,
-    int loss,
-) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(K):
-        if loss == SQUARED_ERROR:
-            # forward: L = 1/2 sum_k (h2_k - target_k)^2
-            d[k] = h2[k] - d[k]
-        elif f == SOFTMAX:
-            # forward: L = - sum_k target_k log h2_k
-            d[k] = -d[k] / h2[k] if d[k] != 0 else 0
-        else:
-            # forward: L = - sum_k target_k log h2_k + (1 - target_k) log(1 - h2_k)
-            d[k] = (h2[k] - d[k]) / (h2[k] * (1 - h2[k]))
 
 
 cdef inline void times_jacobian_row(
@@ -168,7 +155,6 @@ cdef double loss_and_delta(
     Py_ssize_t K,
     int f,
     int loss,
-    bint canonical,          # take the shortcut h2 - target where it holds
 ) noexcept nogil:
     """Return sum_r w_r L(h2_r, target_r), summed in double."""
     cdef:
@@ -177,7 +163,6 @@ cdef double loss_and_delta(
         floating w
         floating* z_r
         floating* dz_r
-        bint shortcut = canonical and is_canonical(f, loss)
 
     # L, as far as it is told from a2, and h2: all rows at once, the loss of those with a target
     if loss == LOG_LOSS and f == SOFTMAX:
@@ -209,14 +194,14 @@ cdef double loss_and_delta(
         if w == 0:
             for k in range(K):
                 dz_r[k] = 0
-        elif shortcut:
-            for k in range(K):
-                dz_r[k] = (z_r[k] - dz_r[k]) * w
-        else:
-            loss_derivative_row(dz_r, z_r, K, f, loss)
+            continue
+        # forward: L = 1/2 sum_k (h2_k - target_k)^2, or a log loss that f makes canonical
+        for k in range(K):
+            dz_r[k] = z_r[k] - dz_r[k]
+        if not is_canonical(f, loss):
             times_jacobian_row(dz_r, z_r, K, f)
-            for k in range(K):
-                dz_r[k] *= w
+        for k in range(K):
+            dz_r[k] *= w
     return total
 
 
@@ -228,7 +213,6 @@ def evaluate(
     const floating[::1] weight,
     int f,
     int loss,
-    bint canonical,
 ):
     """Turn z from a2 into h2 and dz from targets into w dL/da2, in place; return the loss."""
     if (z.shape[0] != dz.shape[0] or z.shape[1] != dz.shape[1] or weight.shape[0] != z.shape[0]
@@ -237,15 +221,9 @@ def evaluate(
             f"cbptt's compiled code got outputs of shape {(z.shape[0], z.shape[1])}, targets of "
             f"shape {(dz.shape[0], dz.shape[1])} and {weight.shape[0]} weights."
         )
+    if not is_pair(f, loss):
+        raise ValueError(f"cbptt's compiled code got no loss of the codes {f}, {loss}.")
     with nogil:
         total = loss_and_delta(&z[0, 0], &dz[0, 0], z.shape[1], &weight[0], z.shape[0],
-                               z.shape[1], f, loss, canonical)
+                               z.shape[1], f, loss)
     return total
-
-
-def evaluate_output(floating[:, ::1] z, int f):
-    """Turn z from a2 into h2 = f(a2), in place."""
-    if z.shape[0] == 0 or z.shape[1] == 0:
-        return
-    with nogil:
-        output(&z[0, 0], z.shape[1], z.shape[0], z.shape[1], f)

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 from cbptt._arena cimport Arena, take
 from cbptt._kernels cimport SOFTMAX, pack_matrix, padded
+from cbptt._losses cimport is_pair
 
 READOUTS = {"every": <int> EVERY, "last": <int> LAST, "mean": <int> MEAN, "max": <int> MAX}
 
@@ -61,8 +62,8 @@ cdef class Network:
         f, f_out, loss, readout = codes
         if min(D, M, K) < 1 or max(D, M, K) > INT_MAX or itemsize not in (4, 8):
             raise ValueError(f"a network of {D}, {M}, {K} units and {itemsize} bytes a number")
-        if not (0 <= f < SOFTMAX and 0 <= f_out <= SOFTMAX and EVERY <= readout <= MAX):
-            raise ValueError(f"a network of the codes {f}, {f_out}, {readout}")
+        if not (0 <= f < SOFTMAX and is_pair(f_out, loss) and EVERY <= readout <= MAX):
+            raise ValueError(f"a network of the codes {f}, {f_out}, {loss}, {readout}")
         extents = {
             "weight_ih": M * D, "bias_h": M, "weight_hh": M * M, "weight_ho": K * M, "bias_o": K,
             "initial_state": M,

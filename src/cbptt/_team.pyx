@@ -190,29 +190,3 @@ cdef class Team:
     cdef void _wake(self, Py_ssize_t thread) noexcept nogil:
         if exchange_flag(&self.asleep[thread], 0):
             PyThread_release_lock(self.beds[thread])
-
-
-# ---- for the tests ------------------------------------------------------------------------------
-
-def share_out(Team team, Py_ssize_t thread, Py_ssize_t n_phases, long long[:, ::1] done_by):
-    """Take part in phases of items that do nothing but count who did them.
-
-    done_by : (n_items, n_threads) counts.
-    """
-    cdef Py_ssize_t phase, item
-    if not 0 <= thread < team.n_threads or done_by.shape[1] != team.n_threads:
-        raise ValueError(f"thread {thread} of {team.n_threads}, counts for {done_by.shape[1]}")
-    with nogil:
-        for phase in range(n_phases):
-            if thread == 0:
-                team.publish(<int> phase, done_by.shape[0], True)
-            item = team.next_item(thread)
-            while item >= 0:
-                done_by[item, thread] += 1
-                team.done()
-                item = team.next_item(thread)
-            if thread > 0:
-                break
-            team.join()
-        if thread == 0:
-            team.close_quietly()

@@ -137,7 +137,7 @@ class Engine:
         own, targets = self.architecture, shard.targets
         z = self.predict(shard.sequences, shard.h0, activated=False, n_threads=n_threads).outputs
         f_out, loss = FUNCTIONS[own.output_activation], LOSSES[own.loss]
-        return evaluate(z, targets.dense(), targets.weights, f_out, loss, True), z
+        return evaluate(z, targets.dense(), targets.weights, f_out, loss), z
 
     # ---- live sequences -----------------------------------------------------------------------
 

@@ -20,7 +20,16 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import cbptt
-from cbptt._team import Team, share_out
+from cbptt._team import Team
+from cbptt._train import (
+    Memory,
+    Task,
+    compute_gradient,
+    predict,
+    set_inputs,
+    set_targets,
+    want_predictions,
+)
 from cbptt.engine import threads
 from cbptt.engine.threads import blas_libraries, in_team, one_blas_thread
 from cbptt.optimizers import Adam
@@ -165,21 +174,25 @@ def train(net, make_trainer, **options):
         trainer.epoch()
 
 
+def gradient_of(net, **options):
+    return net.loss_and_gradients(*make_data(), **options)[1]["weight_hh"]
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [
-        ("cbptt._bptt.forward", lambda net, _: net.forward(make_data()[0])),
-        ("cbptt._bptt.forward", lambda net, _: net.loss(*make_data())),
-        ("cbptt._bptt.train", lambda net, _: net.run(net.shard(*make_data()))),
-        ("cbptt._bptt.train", lambda net, _: net.loss_and_gradients(*make_data())),
-        ("cbptt._bptt.train", train),
+        ("cbptt.engine.engine.predict", lambda net, _: net.forward(make_data()[0])),
+        ("cbptt.engine.engine.predict", lambda net, _: net.loss(*make_data())),
+        ("cbptt.engine.batches.compute_gradient", lambda net, _: gradient_of(net)),
+        ("cbptt.engine.batches.compute_gradient", lambda net, _: gradient_of(net, inputs=True)),
+        ("cbptt.engine.batches.train", train),
         ("numpy.linalg.qr", lambda net, _: make_net()),
     ],
-    ids=["forward", "loss", "run", "loss_and_gradients", "epoch", "orthogonal start"],
+    ids=["forward", "loss", "gradient", "gradient by inputs", "epoch", "orthogonal start"],
 )
 def test_products_are_computed_with_one_blas_thread(name, call, make_trainer, monkeypatch):
     net, seen = make_net(hidden_size=400), []
-    assert net._core.uses_blas
+    assert net.engine.core.uses_blas
     module, _, function = name.rpartition(".")
     original = getattr(sys.modules[module], function)
 
@@ -196,21 +209,59 @@ def test_products_are_computed_with_one_blas_thread(name, call, make_trainer, mo
 # ---- the team ---------------------------------------------------------------------------------
 
 
+class Run:
+    """A task of 320 sequences of two steps, which prediction takes in parts of 64."""
+
+    n = 320
+
+    def __init__(self, n_threads, kind=Task):
+        self.net = cbptt.RNN(1, 2, 1, random_state=0)
+        self.outputs = np.empty((2 * self.n, 1))
+        self.task = kind(self.net.engine.core, Memory(n_threads))
+        self.ids, nothing = np.arange(self.n), np.empty((0, 0))
+        X = np.random.default_rng(0).normal(size=(2 * self.n, 1))
+        starts = 2 * self.ids
+        set_inputs(self.task, X, starts, starts + 2, nothing)
+        want_predictions(self.task, nothing, self.outputs, nothing, True)
+
+    def lead(self, team):
+        self.outputs[:] = np.nan
+        predict(team, self.task, self.net.theta, self.ids)
+        return self.outputs
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
-def test_every_item_of_every_phase_is_done_once(n_threads):
-    n_items, n_phases = 5, 300
-    done_by = np.zeros((n_items, n_threads), np.longlong)
-    in_team(n_threads, lambda team, thread: share_out(team, thread, n_phases, done_by))
-    assert_array_equal(done_by.sum(axis=1), n_phases)
+def test_every_part_is_run_whoever_comes(n_threads):
+    alone, run = Run(1), Run(n_threads)
+    expected = alone.lead(Team(1, alone.task))
+    for _ in range(300):
+        assert_array_equal(in_team(n_threads, run.task, run.lead), expected)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
+def test_every_part_is_added_once(n_threads):
+    # two parts of 8 sequences, and two slices of the gradient; with W1 = 0, dL/db1 counts sequences
+    net, n, T = cbptt.RNN(1, 260, 1, readout="last", random_state=0), 16, 16
+    net.parameters["weight_ho"][:] = 0
+    task, nothing, ids = Task(net.engine.core, Memory(n_threads)), np.empty((0, 0)), np.arange(n)
+    X, gradient = np.random.default_rng(0).normal(size=(n * T, 1)), np.empty(net.theta.shape)
+    set_inputs(task, X, T * ids, T * ids + T, nothing)
+    set_targets(task, np.ones((n, 1)), ids[:0], np.ones(n))
+    for _ in range(20):
+        sums = in_team(
+            n_threads, task, lambda team: compute_gradient(team, task, gradient, net.theta, ids)
+        )
+        assert sums == (n / 2, n)
+        assert net.layout.views(gradient)["bias_o"][0] == -n
 
 
 def test_a_team_whose_others_never_come_does_its_work():
-    done_by = np.zeros((3, 4), np.longlong)
-    team = Team(4)
-    share_out(team, 0, 10, done_by)
-    assert_array_equal(done_by, [[10, 0, 0, 0]] * 3)
-    share_out(team, 2, 10, done_by)  # comes too late, and is let go at once
-    assert_array_equal(done_by, [[10, 0, 0, 0]] * 3)
+    run = Run(4)
+    expected = run.lead(Team(4, run.task)).copy()
+    team = Team(4, run.task)
+    assert_array_equal(run.lead(team), expected)
+    run.task.help(team, 2)  # comes too late, and is let go at once
+    assert_array_equal(run.outputs, expected)
 
 
 def test_a_limit_that_is_changed_meanwhile_is_set_again_by_the_next_to_enter():
@@ -224,44 +275,50 @@ def test_a_limit_that_is_changed_meanwhile_is_set_again_by_the_next_to_enter():
         assert [library.get_num_threads() for library in libraries] == [2] * len(libraries)
 
 
+class NoTask:
+    """Nothing to help with."""
+
+    def help(self, team, thread):
+        pytest.fail("it took part")
+
+
 def test_who_comes_to_a_closed_team_leaves_blas_alone(monkeypatch):
     monkeypatch.setattr(threads, "one_blas_thread", lambda needed: pytest.fail("BLAS was limited"))
     team = Team(2)
     team.close()
-    threads._take_part(lambda team, thread: pytest.fail("it took part"), team, 1, True)
+    threads._help(NoTask(), team, 1, True)
 
 
 def test_an_error_of_the_leader_lets_the_others_go():
-    others = []
-    came = threading.Event()
+    came, went = threading.Event(), threading.Event()
 
-    def function(team, thread):
-        if thread == 0:
-            came.wait(LIMIT)
-            raise KeyError
-        came.set()
-        share_out(team, thread, 1, np.zeros((1, 2), np.longlong))
-        others.append(thread)
+    class Watched(Task):
+        def help(self, team, thread):
+            came.set()
+            super().help(team, thread)
+            went.set()
 
+    def lead(team):
+        assert came.wait(LIMIT)
+        raise KeyError
+
+    run = Run(2, Watched)
     with pytest.raises(KeyError):
-        in_team(2, function)
-    deadline = time.monotonic() + LIMIT
-    while not others and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert others == [1]
+        in_team(2, run.task, lead)
+    assert went.wait(LIMIT)
 
 
 def test_an_interrupt_while_the_others_are_called_lets_them_go(monkeypatch):
     teams = []
 
     class Pool:
-        def submit(self, take_part, function, team, *args):
+        def submit(self, help, task, team, *args):
             teams.append(team)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(threads, "_helpers", lambda n: Pool())
     with pytest.raises(KeyboardInterrupt):
-        in_team(2, lambda team, thread: None)
+        in_team(2, NoTask(), lambda team: None)
     assert teams[0].closed
 
 
@@ -290,10 +347,10 @@ def test_a_fork_waits_for_a_thread_that_sets_limits():
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_child_of_a_fork_has_a_team_of_its_own():
     net, data = make_net(), make_data()
-    expected = digest(net.run(net.shard(*data), n_threads=2).gradient)
+    expected = digest(net.engine.gradient(net.shard(*data), n_threads=2).gradient)
     child = os.fork()
     if child == 0:
-        same = digest(net.run(net.shard(*data), n_threads=2).gradient) == expected
+        same = digest(net.engine.gradient(net.shard(*data), n_threads=2).gradient) == expected
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
 
@@ -324,10 +381,9 @@ def digests(shared, readout, dtype, n_threads):
     Y = [rng.integers(K, size=length) for length in lengths]
     Y = Y if readout == "every" else rng.integers(K, size=n)
     shard = net.shard(X, Y, h0=rng.uniform(-1, 1, size=(n, M)))
-    scratch = net.scratch(shard.sequences, n_threads=n_threads)
-    assert scratch.plan.n_parts >= 4
-    result = net.run(shard, scratch, n_threads, inputs=True)
-    arrays = [result.gradient, result.dh0, result.dx, net.run_forward(shard, n_threads=n_threads)]
+    result = net.engine.gradient(shard, n_threads, inputs=True)
+    arrays = [result.gradient, result.dh0, result.dx]
+    arrays += net.engine.predict(shard.sequences, shard.h0, states=True, n_threads=n_threads)
     return [result.loss_sum, *map(digest, arrays)]
 
 
@@ -411,7 +467,7 @@ import cbptt
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(64, 10, 13)), rng.normal(size=(64, 10, 9))
 net = cbptt.RNN(13, 200, 9, random_state=0)
-gradient = net.run(net.shard(X, Y)).gradient
+gradient = net.engine.gradient(net.shard(X, Y)).gradient
 print(hashlib.sha256(net.theta.tobytes() + gradient.tobytes()).hexdigest())
 """
 

@@ -29,5 +29,6 @@ cdef Arena arena_in(const Store* store) noexcept nogil
 cdef Arena comparing(const Store* store) noexcept nogil
 cdef void* take(Arena* arena, Py_ssize_t n, Py_ssize_t itemsize) noexcept nogil
 cdef bint is_complete(const Arena* arena) noexcept nogil
+cdef int require_whole(const Arena* arena) except -1
 cdef bint reserve(Store* store, Py_ssize_t n_bytes) noexcept nogil
 cdef void release(Store* store) noexcept nogil

@@ -63,6 +63,15 @@ cdef bint is_complete(const Arena* arena) noexcept nogil:
     return arena.used <= arena.size
 
 
+cdef int require_whole(const Arena* arena) except -1:
+    """Raise if a guard was found that was written to"""
+    if arena.broken:
+        raise SystemError(
+            f"cbptt wrote beyond array {arena.broken} of its work memory; please report how"
+        )
+    return 0
+
+
 cdef bint reserve(Store* store, Py_ssize_t n_bytes) noexcept nogil:
     """Let a store have so many bytes at least, without its contents; False: there is no memory"""
     if n_bytes <= store.size:
@@ -78,7 +87,6 @@ cdef bint reserve(Store* store, Py_ssize_t n_bytes) noexcept nogil:
 
 cdef void release(Store* store) noexcept nogil:
     """Free the memory of a store"""
-    if store.block != NULL:
-        unmark(store.base, store.size)
-        free(store.block)
+    unmark(store.base, store.size)
+    free(store.block)
     store.block, store.base, store.size = NULL, NULL, 0

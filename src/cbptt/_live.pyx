@@ -12,7 +12,9 @@ from cpython.object cimport PyObject_CallObject
 from cython cimport floating
 from libc.string cimport memcmp, memcpy, memset
 
-from cbptt._arena cimport Arena, Store, arena_in, counting, release, reserve, take
+from cbptt._arena cimport (
+    Arena, Store, arena_in, comparing, counting, release, require_whole, reserve, take
+)
 from cbptt._kernels cimport IDENTITY, flush_denormals, forward_step, restore_mode
 from cbptt._losses cimport output
 from cbptt._network cimport MATRICES, STEPS, Network, Packed, pack_parameters, place_packed
@@ -179,6 +181,9 @@ cdef class Live:
         arena = arena_in(&self.store)
         self._place(&arena)
         self._pack()
+        arena = comparing(&self.store)
+        self._place(&arena)
+        require_whole(&arena)
 
     def __dealloc__(self):
         release(&self.store)
@@ -270,6 +275,9 @@ cdef class Live:
             else:
                 step(<double*> of_out.buf, <double*> of_h_new.buf, <const double*> of_x.buf,
                      <const double*> of_h.buf, &stepping, &self.packed, net, n)
+            arena = comparing(&store)
+            place_step(&stepping, &arena, net, n)
+            require_whole(&arena)
             if self.single:
                 finite = all_finite(<const float*> of_out.buf, n * K)
             else:

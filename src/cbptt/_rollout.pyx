@@ -7,7 +7,9 @@ from cython cimport floating
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from cbptt._arena cimport Arena, Store, arena_in, counting, release, reserve, take
+from cbptt._arena cimport (
+    Arena, Store, arena_in, comparing, counting, release, require_whole, reserve, take
+)
 from cbptt._kernels cimport LOGISTIC, exponential, flush_denormals, restore_mode
 from cbptt._live cimport Live, Stepping, advance, load_states, place_step, store_states
 from cbptt._losses cimport output
@@ -34,6 +36,14 @@ cdef int allocate(Store* store, Rolling* rolling, Network net, Py_ssize_t n) exc
     arena = arena_in(store)
     place(rolling, &arena, net, n)
     return 0
+
+
+cdef int finish(Store* store, Rolling* rolling, Network net, Py_ssize_t n) except -1:
+    """Compare the guards in the work memory, and free it"""
+    cdef Arena arena = comparing(store)
+    place(rolling, &arena, net, n)
+    release(store)
+    return require_whole(&arena)
 
 
 cdef int require(str name, tuple shape, tuple expected) except -1:
@@ -115,8 +125,8 @@ def forecast(
                 for k in range(K):
                     series[i, past + t, k] = z[i * LK + k] + (noise[i, t, k] if noisy else 0)
         store_states(&states[0, 0], &rolling.stepping, net, n)
-        release(&store)
         restore_mode(mode)
+    finish(&store, &rolling, net, n)
 
 
 cdef Py_ssize_t draw(
@@ -207,5 +217,5 @@ def sample(
                 if symbols[i, t] >= 0:
                     memcpy(&inputs[i, 0], &encoding[symbols[i, t], 0], D * sizeof(floating))
         store_states(&states[0, 0], &rolling.stepping, net, n)
-        release(&store)
         restore_mode(mode)
+    finish(&store, &rolling, net, n)

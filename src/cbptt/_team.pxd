@@ -15,8 +15,11 @@ cdef class Team:
         int stopped                 # whether a signal's handler has raised
         double work                 # of the leader's since it listened
         int* asleep                 # (n_threads,)
+        int* present                # (n_threads,) whether a helper of the number is there
         PyThread_type_lock* beds    # (n_threads,)
 
+    cdef bint enter(self, Py_ssize_t thread) noexcept
+    cdef void leave(self, Py_ssize_t thread) noexcept
     cdef void publish(self, int phase, Py_ssize_t n_items, bint wake) noexcept nogil
     cdef Py_ssize_t claim(self) noexcept nogil
     cdef void done(self) noexcept nogil

@@ -63,8 +63,9 @@ cdef class Team:
             raise ValueError(f"Team got n_threads={n_threads}; expected at least 1.")
         self.n_threads, self.task = n_threads, task
         self.asleep = <int*> PyMem_Calloc(n_threads, sizeof(int))
+        self.present = <int*> PyMem_Calloc(n_threads, sizeof(int))
         self.beds = <PyThread_type_lock*> PyMem_Calloc(n_threads, sizeof(PyThread_type_lock))
-        if self.asleep == NULL or self.beds == NULL:
+        if self.asleep == NULL or self.present == NULL or self.beds == NULL:
             raise MemoryError
         for thread in range(n_threads):
             self.beds[thread] = PyThread_allocate_lock()
@@ -80,6 +81,7 @@ cdef class Team:
                     PyThread_release_lock(self.beds[thread])
                     PyThread_free_lock(self.beds[thread])
         PyMem_Free(self.beds)
+        PyMem_Free(self.present)
         PyMem_Free(self.asleep)
 
     def close(self):
@@ -120,6 +122,15 @@ cdef class Team:
     cdef int raise_signal(self) except -1:
         """Raise what a signal's handler raised while the team was at work."""
         return -1 if self.stopped else 0
+
+    # ---- the helpers ------------------------------------------------------------------------
+
+    cdef bint enter(self, Py_ssize_t thread) noexcept:
+        """Let a helper in; False: there is no such number, or one of it is there already."""
+        return 0 < thread < self.n_threads and not exchange_flag(&self.present[thread], 1)
+
+    cdef void leave(self, Py_ssize_t thread) noexcept:
+        store_flag(&self.present[thread], 0)
 
     # ---- everyone ---------------------------------------------------------------------------
 

@@ -143,10 +143,16 @@ cdef class Task:
         ----------
         team : Team
         thread : int from 1 up, no two helpers with the same
+
+        Raises
+        ------
+        ValueError
+            For a team of another task, or a number that is taken or that the team does not have.
         """
         cdef unsigned long long mode
-        if team.task is not self or not 0 < thread < min(team.n_threads, self.memory.n_threads):
-            return
+        if (team.task is not self or team.n_threads > self.memory.n_threads
+                or not team.enter(thread)):
+            raise ValueError(f"cbptt's compiled code got helper {thread} of a team without it.")
         with nogil:
             mode = flush_denormals()
             if self.net.itemsize == sizeof(float):
@@ -154,6 +160,7 @@ cdef class Task:
             else:
                 work(<const double*> NULL, self, team, thread)
             restore_mode(mode)
+        team.leave(thread)
 
 
 cdef void do_part(
@@ -419,6 +426,7 @@ def want_states(Task task, floating[:, ::1] carried, Py_ssize_t carry):
     """
     require_idle(task)
     require_given(task, sizeof(floating))
+    require("carry", max(carry, 0), 1, carry, 1)
     require("carried states", carried.shape[0], carried.shape[1], task.given.inputs.n,
             task.net.state_width, optional=True)
     task.arrays["states"] = carried
@@ -488,8 +496,8 @@ cdef int require_batch(
     require_idle(task)
     require_given(task, itemsize)
     require("theta", n_theta, itemsize, task.net.P, task.net.itemsize)
-    if team.task is not task:
-        raise ValueError("cbptt's compiled code got a team of another task.")
+    if team.task is not task or team.stopped:
+        raise ValueError("cbptt's compiled code got a team of another task, or a stopped one.")
     if team.n_threads > task.memory.n_threads:
         raise ValueError(
             f"cbptt's compiled code got a team of {team.n_threads} threads; expected at most "

@@ -191,10 +191,10 @@ def test_each_equation_stands_where_the_readme_says() -> None:
 def test_a_text_that_stands_elsewhere_or_in_a_longer_word_is_a_wrong_citation() -> None:
     numpy_cell = "`forward` `h2(t) = f(a2(t))`"
     for cell, wrong in {
-        "`_gradients.pyx` `add_hidden_derivatives` `dL/dW0`, `dL/dW11`": [],
-        "`_gradients.pyx` `add_hidden_derivatives` `dL/dW1`": ["add_hidden_derivatives: dL/dW1"],
-        "`_gradients.pyx` `add_output_derivatives` `dL/dW0`": ["add_output_derivatives: dL/dW0"],
-        "`_gradients.pyx` `add_derivatives` `dL/dW0`": ["add_derivatives"],
+        "`_head.pyx` `add_losses` `dL/dW1`, `dL/db1`": [],
+        "`_head.pyx` `add_losses` `dL/dW`": ["add_losses: dL/dW"],
+        "`_head.pyx` `add_losses` `dL/dW11`": ["add_losses: dL/dW11"],
+        "`_head.pyx` `add_loss` `dL/dW1`": ["add_loss"],
     }.items():
         assert wrong_citations("", cell, numpy_cell) == wrong
     compiled = "`_losses.pyx` `output` `h2 = f(a2)`"

@@ -115,7 +115,7 @@ cdef inline double binary_log_loss_row(
 # ---- backward: dL/da2 = dL/dh2 (dh2/da2), one row ---------------------------------------------
 
 cdef bint is_pair(int f, int loss) noexcept nogil:
-    """Whether these are the codes of an output function and of a loss that it can be combined with"""
+    """Whether these are the codes of an output function and of a loss that it goes with"""
     if loss == SQUARED_ERROR:
         return IDENTITY <= f <= SOFTMAX
     return loss == LOG_LOSS and (f == SOFTMAX or f == LOGISTIC)

@@ -117,7 +117,7 @@ cdef inline double binary_log_loss_row(
 cdef bint is_pair(int f, int loss) noexcept nogil:
     """Whether these are the codes of an output function and of a loss that it goes with"""
     if loss == SQUARED_ERROR:
-        return IDENTITY <= f <= SOFTMAX
+        return 0 <= f <= SOFTMAX
     return loss == LOG_LOSS and (f == SOFTMAX or f == LOGISTIC)
 
 

@@ -62,7 +62,7 @@ cdef class Network:
         f, f_out, loss, readout = codes
         if min(D, M, K) < 1 or max(D, M, K) > INT_MAX or itemsize not in (4, 8):
             raise ValueError(f"a network of {D}, {M}, {K} units and {itemsize} bytes a number")
-        if not (0 <= f < SOFTMAX and is_pair(f_out, loss) and EVERY <= readout <= MAX):
+        if not (0 <= f < SOFTMAX and is_pair(f_out, loss) and 0 <= readout <= MAX):
             raise ValueError(f"a network of the codes {f}, {f_out}, {loss}, {readout}")
         extents = {
             "weight_ih": M * D, "bias_h": M, "weight_hh": M * M, "weight_ho": K * M, "bias_o": K,

@@ -7,6 +7,7 @@ import pickle
 import signal
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -22,14 +23,13 @@ from cbptt import (
     RNNRegressor,
     RNNSequenceClassifier,
     RNNSequenceRegressor,
-    _bptt,
     _live,
     _losses,
+    _network,
     _optimizers,
-    _packing,
-    _plan,
     _rollout,
     _team,
+    _train,
 )
 from cbptt.data.ragged import Ragged
 from cbptt.data.sequences import Sequences, check_sequences
@@ -191,9 +191,14 @@ def test_sequences_of_another_width_or_precision_are_refused(dtype):
     net = make_net(dtype)
     other = "float64" if dtype is np.float32 else "float32"
     for sequences in (sequences_of(D + 1, dtype), sequences_of(1, dtype), sequences_of(D, other)):
-        for call in (net.outputs, net.states, lambda s: net.continued(s, net.start(2))):
+        shard = Shard(sequences, net.shard(X[:2], Y[:2]).targets)
+        for call in (
+            lambda s=sequences: net.engine.predict(s),
+            lambda s=shard: net.engine.evaluate(s),
+            lambda s=shard: net.engine.gradient(s),
+        ):
             with pytest.raises(ValueError, match="RNN got sequences with values of shape"):
-                call(sequences)
+                call()
 
 
 def wrong(shard, **changes):
@@ -218,10 +223,11 @@ def test_targets_of_a_shard_that_do_not_belong_to_its_sequences_are_refused(read
         replace(shard, h0=np.zeros((2, M), dtype)),
         replace(shard, h0=np.zeros((3, M + 1), dtype)),
     ):
-        with pytest.raises(ValueError, match="compiled code got"):
-            net.run(bad)
+        for options in ({}, {"inputs": True}, {"checkpoint": 1}):
+            with pytest.raises(ValueError, match="compiled code got"):
+                net.engine.gradient(bad, **options)
     unread = wrong(shard, labels=np.full_like(labels, K), weights=np.zeros_like(weights))
-    assert net.run(unread).loss_sum == 0
+    assert net.engine.gradient(unread).loss_sum == 0
 
 
 @DTYPES
@@ -236,38 +242,7 @@ def test_dropout_masks_of_other_sizes_are_refused(dtype):
         Dropout(np.ones((3, D + 1), dtype), nothing),
     ):
         with pytest.raises(ValueError, match="dropout masks of"):
-            net.run(shard, dropout=masks)
-
-
-@DTYPES
-def test_scratch_that_was_changed_is_refused(dtype):
-    net = make_net(dtype)
-    shard = net.shard(X, Y)
-    for name in ("packed", "blocks", "indices", "sums", "batch_order", "gradients", "losses"):
-        scratch = net.scratch(shard.sequences)
-        array = scratch.arrays[name]
-        scratch.arrays[name] = np.ascontiguousarray(array[..., :-1])
-        with pytest.raises(ValueError, match=name):
-            net.run(shard, scratch)
-    scratch = net.scratch(shard.sequences)
-    short = _plan.Plan(net._core, np.array([1]), False, 1, True)
-    with pytest.raises(ValueError, match="compiled code got"):
-        net.run(shard, replace(scratch, plan=short))
-
-
-def test_a_batch_that_its_plan_has_no_room_for_is_refused():
-    net = make_net()
-    shard = net.shard(X, Y)
-    small = net.shard(X[:1], Y[:1])
-    scratch = net.scratch(small.sequences)
-    scratch = replace(scratch, sequences=shard.sequences, batch_size=len(X))
-    scratch.arrays["everyone"] = np.arange(3)
-    with pytest.raises(ValueError, match="larger than its work memory"):
-        net.run(shard, scratch)
-    forward = replace(net.forward_scratch(small.sequences), sequences=shard.sequences, batch_size=3)
-    forward.arrays["everyone"] = np.arange(3)
-    with pytest.raises(ValueError, match="larger than its work memory"):
-        net.run_forward(shard, forward)
+            net.engine.gradient(shard, dropout=masks)
 
 
 def make_trainer(net, **options):
@@ -278,14 +253,16 @@ def make_trainer(net, **options):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("size", [0, -1, 24, 10**12])
 @pytest.mark.parametrize("truncation", [None, Truncation(2, 2)])
-def test_a_batch_size_that_is_changed_after_the_memory_was_allocated_is_refused(size, truncation):
-    trainer = make_trainer(make_net(), truncation=truncation)
-    trainer.batch_size = size
-    trainer._batches_per_call = 10
-    with pytest.raises(ValueError, match=r"batch_size|a batch"):
-        trainer.epoch()
+def test_a_batch_size_may_be_changed_between_epochs_and_is_checked_in_each(truncation):
+    trainers = [make_trainer(make_net(), truncation=truncation) for _ in range(2)]
+    for trainer, sizes in zip(trainers, ((4, 24), (4, 10**12)), strict=True):
+        for trainer.batch_size in sizes:
+            assert trainer.epoch().finite
+    assert_array_equal(*(trainer.network.theta for trainer in trainers))
+    for trainer.batch_size in (0, -1):
+        with pytest.raises(ValueError, match="batch_size"):
+            trainer.epoch()
 
 
 @DTYPES
@@ -298,181 +275,454 @@ def test_moments_of_another_network_are_refused(dtype):
 
 def test_one_trainer_cannot_be_used_by_two_threads_at_once():
     trainer = make_trainer(make_net(units=64), batch_size=2)
-    theta = trainer.network.theta.copy()
-    trainer._scratch.acquire()
-    with pytest.raises(RuntimeError, match="another thread"):
-        trainer.epoch()
-    trainer._scratch.release()
-    assert_array_equal(trainer.network.theta, theta)
+    over, problems = threading.Event(), []
+
+    def train():
+        while not over.is_set():
+            try:
+                trainer.epoch()
+            except RuntimeError as error:
+                problems.append(str(error))
+
+    worker = threading.Thread(target=train)
+    worker.start()
+    try:
+        while not problems:
+            try:
+                trainer.epoch()
+            except RuntimeError as error:
+                problems.append(str(error))
+    finally:
+        over.set()
+        worker.join()
+    assert all("that another thread is using" in problem for problem in problems)
     assert trainer.epoch().finite
 
 
 # ---- compiled functions --------------------------------------------------------------------------
 
 
-@DTYPES
-def test_compiled_functions_refuse_arrays_that_do_not_belong_together(dtype):
-    net = make_net(dtype)
-    core, team = net._core, _team.Team(1)
-    packed = np.zeros(_live.packed_size(core), dtype)
-    scratch = np.zeros(_rollout.scratch_size(core, 2), dtype)
-    zeros = np.zeros
+class Compiled:
+    """Every compiled entry point with arrays that belong together, of which some may be changed."""
 
-    def forecast(series=(2, 5, K), states=(2, M), known=(2, 3, 0), noise=(0, 0, 0), lags=(1,),
-                 past=2, end=3, packed=packed, scratch=scratch, D=K):  # fmt: skip
-        core = RNN(D, M, K, dtype=dtype, random_state=0)._core
-        packed = zeros(_live.packed_size(core), dtype) if packed is None else packed
-        arrays = [zeros(shape, dtype) for shape in (series, states, known, noise)]
-        _rollout.forecast(*arrays, np.array(lags, np.intp), past, 0, end, packed, scratch, core)
+    def __init__(self, dtype, readout="every"):
+        self.net = make_net(dtype, readout)
+        self.dtype, self.core = np.dtype(dtype), self.net.engine.core
+        self.live = self.net.live()
+        self.rows = 9 if readout == "every" else 3
+        self.task = self.make_task()
 
-    def sample(symbols=(2, 3), states=(2, M), inputs=(2, D), encoding=(K, D), uniforms=(2, 3)):
-        arrays = [zeros(shape, dtype) for shape in (states, inputs, encoding)]
-        _rollout.sample(
-            zeros(symbols, np.intp), *arrays, zeros(uniforms), 1.0, packed, scratch, core
-        )
+    def zeros(self, *shape):
+        return np.zeros(shape, self.dtype)
 
-    big = {"packed": None, "scratch": zeros(2 * (2 * 16 + 16 + K) * 4, dtype)}
-    core_4 = RNN(K, M, K, dtype=dtype)._core
-    good = {"packed": None, "scratch": zeros(_rollout.scratch_size(core_4, 2), dtype)}
-    forecast(**good)
-    for change in (
+    def make_task(self, ready=True, n_threads=1):
+        task = _train.Task(self.core, _train.Memory(n_threads))
+        if ready:
+            self.set_inputs(task)
+            self.set_targets(task)
+        return task
+
+    def arrays(self, given, **good):
+        """Arrays of zeros of these shapes, or of those that are given."""
+        given = good | given
+        return [self.zeros(*v) if isinstance(v, tuple) else v for v in given.values()]
+
+    def set_inputs(self, task=None, starts=(0, 3, 8), stops=(3, 8, 9), **given):
+        values, h0 = self.arrays(given, values=(9, D), h0=(0, 0))
+        starts, stops = (np.array(offsets, np.intp) for offsets in (starts, stops))
+        _train.set_inputs(task or self.task, values, starts, stops, h0)
+
+    def set_targets(self, task=None, labels=None, **given):
+        targets, weights = self.arrays(given, targets=(0, 0), weights=(self.rows,))
+        weights = weights + self.dtype.type(1)
+        labels = np.zeros(self.rows, np.intp) if labels is None else np.array(labels, np.intp)
+        _train.set_targets(task or self.task, targets, labels, weights)
+
+    def set_masks(self, **given):
+        _train.set_masks(self.task, *self.arrays(given, inputs=(3, D), recurrent=(3, M)))
+
+    def want_states(self, carry=1, **given):
+        _train.want_states(self.task, *self.arrays(given, carried=(3, M)), carry)
+
+    def want_derivatives(self, **given):
+        _train.want_derivatives(self.task, *self.arrays(given, dh0=(3, M), dx=(9, D)))
+
+    def want_predictions(self, **given):
+        arrays = self.arrays(given, hidden=(9, M), predictions=(self.rows, K), final=(3, M))
+        _train.want_predictions(self.task, *arrays, True)
+
+    def predict(self, task=None, team=None, ids=(0, 2, 1), **given):
+        task = task or self.task
+        (theta,) = self.arrays(given, theta=(self.net.layout.size,))
+        _train.predict(team or _team.Team(1, task), task, theta, np.array(ids, np.intp))
+
+    def compute_gradient(self, task=None, team=None, ids=(0, 2, 1), **given):
+        task, P = task or self.task, self.net.layout.size
+        arrays = self.arrays(given, gradient=(P,), theta=(P,))
+        team = team or _team.Team(1, task)
+        return _train.compute_gradient(team, task, *arrays, np.array(ids, np.intp))
+
+    def train(self, task=None, team=None, ids=(0, 2, 1), totals=5, batch_size=2, n_weights=4,
+              **given):  # fmt: skip
+        task, P = task or self.task, self.net.layout.size
+        arrays = self.arrays(given, theta=(P,), moment_1=(P,), moment_2=(P,), gradient=(P,))
+        return _train.train(
+            team or _team.Team(1, task), task, *arrays, np.zeros(totals), np.array(ids, np.intp),
+            batch_size, sgd(n_weights), 0.1, 0,
+        )  # fmt: skip
+
+    def update(self, n_weights=2, **given):
+        arrays = self.arrays(given, theta=(3,), moment_1=(3,), moment_2=(3,), gradient=(3,))
+        return _optimizers.update(*arrays, 1.0, sgd(n_weights), 0.1, 1)
+
+    def evaluate(self, f=0, loss=0, **given):
+        return _losses.evaluate(*self.arrays(given, z=(2, K), dz=(2, K), weight=(2,)), f, loss)
+
+    def forecast(self, lags=(), past=2, first=0, end=3, **given):
+        good = {"series": (2, 5, K), "states": (2, M), "known": (2, 3, D), "noise": (0, 0, 0)}
+        lags = np.array(lags, np.intp)
+        _rollout.forecast(*self.arrays(given, **good), lags, past, first, end, self.live)
+
+    def sample(self, symbols=(2, 3), uniforms=(2, 3), **given):
+        arrays = self.arrays(given, states=(2, M), inputs=(2, D), encoding=(K, D))
+        symbols, uniforms = np.zeros(symbols, np.intp), np.zeros(uniforms)
+        _rollout.sample(symbols, *arrays, uniforms, 1.0, self.live)
+
+
+def sgd(n_weights):
+    return _optimizers.Update("sgd", n_weights, 0.0, 1.0, 0.9, True, 0.0, 0.0, 0.0, 0.0)
+
+
+P = make_net().layout.size
+REFUSED = {
+    "set_inputs": [
+        {"values": (9, D + 1)}, {"values": (8, D)}, {"values": (0, D)}, {"starts": (0, 3)},
+        {"stops": (3, 8)}, {"h0": (2, M)}, {"h0": (3, M + 1)}, {"h0": (3, 0)},
+        {"starts": (0, 3), "stops": (3, 9)}, {"starts": (), "stops": ()},
+    ],
+    "set_targets": [
+        {"targets": (8, K)}, {"targets": (9, K - 1)}, {"targets": (0, 0), "labels": ()},
+        {"labels": (0,) * 8}, {"weights": (8,)}, {"weights": (0,)},
+    ],
+    "set_masks": [
+        {"inputs": (2, D)}, {"inputs": (3, D + 1)}, {"inputs": (9, D)}, {"recurrent": (4, M)},
+        {"recurrent": (3, M - 1)},
+    ],
+    "want_states": [{"carried": (2, M)}, {"carried": (3, M + 1)}, {"carry": -1}],
+    "want_derivatives": [{"dh0": (4, M)}, {"dh0": (3, 1)}, {"dx": (8, D)}, {"dx": (9, D - 1)}],
+    "want_predictions": [
+        {"hidden": (8, M)}, {"hidden": (9, M + 1)}, {"predictions": (3, K)},
+        {"predictions": (9, K - 1)}, {"final": (2, M)}, {"final": (3, M + 1)},
+    ],
+    "predict": [{"theta": (P - 1,)}, {"ids": (3,)}, {"ids": (-1,)}, {"ids": (0, 10**18)}],
+    "compute_gradient": [
+        {"theta": (P + 1,)}, {"gradient": (P - 1,)}, {"ids": (0, 3)}, {"ids": (-(10**18),)},
+        {"gradient": (0,), "ids": ()},
+    ],
+    "train": [
+        {"theta": (P - 1,)}, {"moment_1": (P - 1,)}, {"moment_2": (P + 1,)}, {"gradient": (1,)},
+        {"totals": 4}, {"batch_size": 0}, {"batch_size": -1}, {"n_weights": P + 1}, {"ids": (3,)},
+    ],
+    "update": [
+        {"moment_1": (2,)}, {"moment_2": (4,)}, {"gradient": (2,)}, {"theta": (4,)},
+        {"n_weights": 4},
+    ],
+    "evaluate": [
+        {"dz": (2, K - 1)}, {"dz": (1, K)}, {"weight": (1,)}, {"z": (0, K), "dz": (0, K)},
+        {"f": 5}, {"f": -1}, {"loss": 2}, {"loss": 1},
+    ],
+    "forecast": [
         {"series": (2, 4, K)}, {"series": (3, 5, K)}, {"series": (2, 5, K - 1)},
-        {"states": (1, M)}, {"states": (2, M + 1)}, {"known": (2, 3, 1)}, {"known": (1, 3, 0)},
-        {"noise": (2, 2, K)}, {"noise": (1, 3, K)}, {"lags": (3,)}, {"lags": (0,)},
-        {"lags": (1, 2)}, {"past": 4}, {"end": 4}, {"packed": packed[:-1]},
-        {"scratch": scratch[:9]},
-        {"series": (0, 5, K), "states": (0, M), "known": (0, 3, 0)} | big,
-    ):  # fmt: skip
+        {"states": (1, M)}, {"states": (2, M + 1)}, {"known": (2, 3, D + 1)}, {"known": (1, 3, D)},
+        {"noise": (2, 2, K)}, {"noise": (1, 3, K)}, {"lags": (1,)}, {"past": 4}, {"end": 4},
+        {"first": -1}, {"first": 3, "end": 2}, {"past": -4, "known": (2, 9, D), "end": 9},
+        {"past": 2**63 - 1},
+        {"series": (0, 5, K), "states": (0, M), "known": (0, 3, D)},
+    ],
+    "sample": [
+        {"symbols": (2, 4)}, {"symbols": (3, 3)}, {"states": (1, M)}, {"states": (2, M + 1)},
+        {"inputs": (2, D - 1)}, {"encoding": (K - 1, D)}, {"encoding": (K, D + 1)},
+        {"uniforms": (2, 2)},
+        {"symbols": (0, 3), "states": (0, M), "inputs": (0, D), "uniforms": (0, 3)},
+    ],
+}  # fmt: skip
+
+
+@DTYPES
+@pytest.mark.parametrize("name", REFUSED)
+def test_compiled_functions_refuse_arrays_that_do_not_belong_together(name, dtype):
+    call = getattr(Compiled(dtype), name)
+    call()
+    for change in REFUSED[name]:
         with pytest.raises(ValueError, match="compiled code got"):
-            forecast(**good | change)
-    no_lags = {"lags": (), "known": (2, 9, K), "past": -4, "end": 9}
-    with pytest.raises(ValueError, match="behind -4"):
-        forecast(**good | no_lags)
-    sample()
+            call(**change)
+    call()
+
+
+@DTYPES
+@pytest.mark.parametrize("name", REFUSED)
+def test_compiled_functions_refuse_another_precision(name, dtype):
+    compiled = Compiled(dtype)
+    compiled.dtype = np.dtype("float32" if dtype is np.float64 else "float64")
+    mixed = {
+        "update": {"gradient": np.zeros(3, dtype)},
+        "evaluate": {"dz": np.zeros((2, K), dtype)},
+    }
+    with pytest.raises(ValueError, match=r"compiled code got|Buffer dtype mismatch"):
+        getattr(compiled, name)(**mixed.get(name, {}))  # these two have no network to compare with
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_compiled_functions_refuse_none(name):
+    compiled = Compiled("float64")
+    if name in ("forecast", "sample"):
+        compiled.live = None
+        with pytest.raises(TypeError, match="NoneType"):
+            getattr(compiled, name)()
+        return
+    given = next(key for change in REFUSED[name] for key in change if key in ARRAYS)
+    with pytest.raises(TypeError, match=r"No matching signature|must not be None"):
+        getattr(compiled, name)(**{given: None})
+
+
+ARRAYS = {
+    *("values", "targets", "inputs", "recurrent", "carried", "dh0", "hidden", "theta", "moment_1"),
+    *("dz", "series", "states"),
+}
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        {"starts": (-1, 3, 8)}, {"stops": (3, 8, 10)}, {"stops": (3, 3, 9)}, {"stops": (3, 2, 9)},
+        {"starts": (0, 3, 9)}, {"starts": (0, 3, 10**18)}, {"stops": (3, 8, -(10**18))},
+    ],
+)  # fmt: skip
+def test_sequences_that_do_not_lie_in_their_values_are_refused_by_each_batch(offsets, dtype):
+    compiled = Compiled(dtype)
+    compiled.set_inputs(**offsets)
+    for call in (compiled.predict, compiled.compute_gradient, compiled.train):
+        with pytest.raises(ValueError, match="do not lie in their 9 steps"):
+            call()
+
+
+@DTYPES
+@pytest.mark.parametrize("readout", ["every", "last", "mean", "max"])
+@pytest.mark.parametrize("label", [-1, K, 10**18, -(10**18)])
+def test_a_label_that_is_no_class_is_refused_by_each_batch_that_has_it(label, readout, dtype):
+    compiled = Compiled(dtype, readout)
+    labels = np.zeros(compiled.rows, np.intp)
+    labels[-1] = label  # of the last sequence
+    compiled.set_targets(labels=labels)
+    for call in (compiled.compute_gradient, compiled.train):
+        with pytest.raises(ValueError, match=f"got the label {label}; expected 0 to {K - 1}"):
+            call()
+        call(ids=(0, 1))
+    compiled.predict()
+
+
+@DTYPES
+def test_a_task_without_inputs_or_targets_is_refused(dtype):
+    compiled = Compiled(dtype)
+    compiled.task = compiled.make_task(ready=False)
+    for name in ("set_targets", "set_masks", "want_states", "want_derivatives", "want_predictions",
+                 "predict", "compute_gradient", "train"):  # fmt: skip
+        with pytest.raises(ValueError, match="task without inputs"):
+            getattr(compiled, name)()
+    compiled.set_inputs()
+    for call in (compiled.compute_gradient, compiled.train):
+        with pytest.raises(ValueError, match="task without targets"):
+            call()
+    compiled.predict()
+
+
+def test_a_team_of_another_task_or_with_more_threads_than_memory_is_refused():
+    compiled = Compiled("float64")
+    other = compiled.make_task()
+    for call in (compiled.predict, compiled.compute_gradient, compiled.train):
+        for team in (_team.Team(1), _team.Team(1, other)):
+            with pytest.raises(ValueError, match="team of another task"):
+                call(team=team)
+        with pytest.raises(ValueError, match="a team of 2 threads; expected at most 1"):
+            call(team=_team.Team(2, compiled.task))
+    with pytest.raises(TypeError):
+        _train.Task.help(compiled.task, None, 1)
+
+
+def test_a_helper_that_the_team_does_not_have_is_refused():
+    compiled = Compiled("float64")
+    task = compiled.make_task(n_threads=2)
+    team = _team.Team(2, task)
+    for thread in (0, 2, -1, 10**9):
+        with pytest.raises(ValueError, match=f"got helper {thread} of a team"):
+            task.help(team, thread)
+    for other in (_team.Team(2, compiled.task), _team.Team(3, task)):
+        with pytest.raises(ValueError, match="got helper 1 of a team"):
+            task.help(other, 1)
+
+
+def test_no_two_helpers_have_the_same_number():
+    compiled = Compiled("float64")
+    task = compiled.make_task(n_threads=2)
+    team, refused = _team.Team(2, task), threading.Semaphore(0)
+
+    def help_team():
+        try:
+            task.help(team, 1)
+        except ValueError:
+            refused.release()
+
+    helpers = [threading.Thread(target=help_team) for _ in range(3)]
+    for helper in helpers:
+        helper.start()
+    for _ in range(2):  # of three, which wait until the team is closed
+        refused.acquire()
+    team.close()
+    for helper in helpers:
+        helper.join()
+    assert not refused.acquire(blocking=False)
+
+
+class Busy(Compiled):
+    """Batches of some milliseconds, which another thread runs all the time."""
+
+    def __init__(self):
+        self.dtype, self.rows = np.dtype("float64"), 3
+        self.net = make_net(units=300, readout="last")
+        self.core = self.net.engine.core
+        self.values, self.offsets = self.zeros(1200, D), np.arange(0, 1201, 400)
+        self.task = self.make_task()
+
+    def set_inputs(self, task=None):
+        task, nothing = task or self.task, np.empty((0, 0))
+        _train.set_inputs(task, self.values, self.offsets[:-1], self.offsets[1:], nothing)
+
+    def run(self, over):
+        while not over.is_set():
+            with suppress(RuntimeError):  # the test's own thread came first
+                self.predict()
+
+
+def test_a_team_that_a_signal_has_stopped_is_refused():
+    busy = Busy()
+    team = _team.Team(1, busy.task)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def predict_until_interrupted():
+        while True:
+            busy.predict(team=team)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(KeyboardInterrupt):
+            predict_until_interrupted()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    try:
+        busy.predict(team=team)  # the signal came between two batches
+    except ValueError as error:
+        assert "a stopped one" in str(error)  # noqa: PT017
+    busy.predict()
+
+
+def test_nothing_of_a_task_is_changed_while_a_batch_runs():
+    busy, over = Busy(), threading.Event()
+    task, z = busy.task, busy.zeros
+    calls = [
+        busy.set_inputs,
+        busy.set_targets,
+        lambda: _train.set_masks(task, z(3, D), z(3, 300)),
+        lambda: _train.want_states(task, z(3, 300), 1),
+        lambda: _train.want_derivatives(task, z(3, 300), z(1200, D)),
+        lambda: _train.want_predictions(task, z(1200, 300), z(3, K), z(3, 300), False),
+        busy.predict,
+        busy.compute_gradient,
+        busy.train,
+    ]
+    worker = threading.Thread(target=busy.run, args=(over,))
+    worker.start()
+    try:
+        for call in calls:
+            refused = ""
+            while not refused:
+                try:
+                    call()
+                except RuntimeError as error:
+                    refused = str(error)
+            assert "that another thread is using" in refused
+    finally:
+        over.set()
+        worker.join()
+
+
+def test_networks_tasks_and_memories_of_impossible_sizes_are_refused():
+    places = {"weight_ih": 0, "weight_hh": 1, "bias_h": 2, "weight_ho": 3, "bias_o": 4}
+    good = {"sizes": (1, 1, 1), "P": 5, "places": places, "codes": (0, 0, 0, 0), "itemsize": 8}
+
+    def network(**changed):
+        return _network.Network(*(good | changed).values(), True)
+
+    core = network()
     for change in (
-        {"symbols": (2, 4)}, {"symbols": (3, 3)}, {"states": (1, M)}, {"inputs": (2, D - 1)},
-        {"encoding": (K - 1, D)}, {"encoding": (K, D + 1)}, {"uniforms": (2, 2)},
+        {"sizes": (0, 1, 1)}, {"sizes": (1, 3, 1)}, {"sizes": (2**31, 1, 1), "P": 2**40},
+        {"sizes": (1, 1, -1)}, {"P": 4}, {"P": 0}, {"P": -1}, {"itemsize": 2}, {"itemsize": 0},
+        {"places": places | {"weight_hh": -1}}, {"places": places | {"bias_o": 5}},
+        {"places": places | {"initial_state": 5}}, {"places": places | {"initial_state": -1}},
+        {"codes": (4, 0, 0, 0)}, {"codes": (-1, 0, 0, 0)}, {"codes": (0, 5, 0, 0)},
+        {"codes": (0, 0, 2, 0)}, {"codes": (0, 0, 1, 0)}, {"codes": (0, 0, 0, 4)},
+        {"codes": (0, 0, 0, -1)},
     ):  # fmt: skip
-        with pytest.raises(ValueError, match="compiled code got"):
-            sample(**change)
-
-    with pytest.raises(ValueError, match="sizes"):
-        _live.pack(packed[:-1], net.theta, core)
-    with pytest.raises(ValueError, match="sizes"):
-        _live.pack(packed, net.theta[1:], core)
-    with pytest.raises(ValueError, match="parameters"):
-        _live.Live(core, make_net(dtype, units=M + 1)._parameters, np.empty, np.dtype(dtype))
-    with pytest.raises(ValueError, match="compiled code got"):
-        _losses.evaluate(
-            zeros((2, K), dtype), zeros((2, K - 1), dtype), zeros(2, dtype), 0, 0, True
-        )
-    with pytest.raises(ValueError, match="compiled code got"):
-        _losses.evaluate(zeros((2, K), dtype), zeros((2, K), dtype), zeros(1, dtype), 0, 0, True)
-    theta, short = zeros(3, dtype), zeros(2, dtype)
-    with pytest.raises(ValueError, match="compiled code got"):
-        _optimizers.take_adam_step(theta, theta, theta, short, 0.1, 0.9, 0.9, 1e-8, 1)
-    with pytest.raises(ValueError, match="compiled code got"):
-        _optimizers.take_sgd_step(theta, short, theta, 0.1, 0.9, True)
-    with pytest.raises(ValueError, match="thread 1"):
-        _team.share_out(team, 1, 1, zeros((2, 1), np.longlong))
-
-
-def test_none_is_no_argument_of_compiled_functions():
-    net = make_net()
-    core, theta, lengths = net._core, net.theta, np.array([3])
-    packed = np.zeros(_live.packed_size(core))
+        with pytest.raises(ValueError, match=r"a network of|lies outside"):
+            network(**change)
+    with pytest.raises(KeyError):
+        network(places={"weight_ih": 0})
     for call in (
-        lambda: _plan.Plan(None, lengths, False, 1, True),
-        lambda: _plan.Plan(core, None, False, 1, True),
+        lambda: _train.Memory(0), lambda: _train.Memory(-1), lambda: _team.Team(0),
+        lambda: _train.Task(core, _train.Memory(1), -1), lambda: sgd(-1),
+        lambda: _optimizers.Update("none", 0, 0.0, 1.0, 0.9, True, 0.0, 0.0, 0.0, 0.0),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"n_threads|checkpoint|an update by"):
+            call()
+    for kind in (_network.Network, _train.Task, _train.Memory, _team.Team, _live.Live):
+        with pytest.raises(TypeError):
+            kind.__new__(kind)
+    net = make_net()
+    for call in (
+        lambda: _train.Task(None, _train.Memory(1)), lambda: _train.Task(core, None),
         lambda: _live.Live(None, net._parameters, np.empty, net.dtype),
         lambda: _live.Live(core, None, np.empty, net.dtype),
-        lambda: _live.pack(packed, theta, None),
-        lambda: _live.packed_size(None),
-        lambda: _rollout.scratch_size(None, 2),
-        lambda: _optimizers.take_sgd_step(theta, None, theta, 0.1, 0.9, True),
-        lambda: _packing.layout(*[None] * 7),
-        lambda: _team.share_out(None, 0, 1, np.zeros((1, 1), np.longlong)),
-    ):
-        with pytest.raises(TypeError, match=r"NoneType|None"):
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="NoneType"):
             call()
+
+
+@DTYPES
+def test_live_steps_take_the_parameters_of_their_network_only(dtype):
+    net = make_net(dtype)
+    other = "float64" if dtype is np.float32 else "float32"
+    for parameters in (make_net(dtype, units=M + 1)._parameters, make_net(other)._parameters):
+        with pytest.raises(ValueError, match="parameters are not those"):
+            _live.Live(net.engine.core, parameters, np.empty, np.dtype(dtype))
+    live = net.live()
+    for x, h in (((2, D + 1), (2, M)), ((2, D), (2, M - 1)), ((2, D), (3, M)), ((2,), (2, M)),
+                 ((0, D), (0, M)), ((2, D, 1), (2, M))):  # fmt: skip
+        assert live.step(np.zeros(x, dtype), np.zeros(h, dtype)) is None
+    assert live.step(np.zeros((2, D), other), np.zeros((2, M), dtype)) is None
+    assert live.step(np.zeros((2, D), dtype), None) is None
 
 
 @DTYPES
 @pytest.mark.parametrize("empty", [lambda *_: np.empty((1, 1)), lambda s, _: np.empty(s, "u1")])
 def test_live_steps_do_not_write_beyond_the_arrays_that_they_are_given(empty, dtype):
     net = make_net(dtype)
-    live = _live.Live(net._core, net._parameters, empty, net.dtype)
+    live = _live.Live(net.engine.core, net._parameters, empty, net.dtype)
     with pytest.raises(ValueError, match="compiled code got"):
         live.step(np.zeros((9, D), dtype), np.zeros((9, M), dtype))
-
-
-@DTYPES
-@pytest.mark.parametrize("readout", ["every", "last"])
-def test_work_memory_of_equal_sequences_has_no_room_for_unequal_ones(readout, dtype):
-    net = RNN(D, 400, 1, readout=readout, dtype=dtype, random_state=0)  # BLAS takes its products
-    equal, unequal = (
-        net.shard(
-            [np.ones((T, D)) for T in lengths], [[0] * T if net._every else 0 for T in lengths]
-        )
-        for lengths in ([9, 9], [9, 8])
-    )
-    scratch = replace(net.scratch(equal.sequences), sequences=unequal.sequences)
-    with pytest.raises(ValueError, match="compiled code got a batch"):
-        net.run(unequal, scratch)
-
-
-def test_plans_and_packings_of_impossible_sizes_are_refused():
-    core = make_net()._core
-    ints = lambda *values: np.array(values, np.intp)  # noqa: E731
-    for lengths, size in (
-        (ints(), 1),
-        (ints(3), 0),
-        (ints(3), 2),
-        (ints(1, 3), 1),
-        (ints(3, 0), 1),
-    ):
-        with pytest.raises(ValueError, match=r"batches of|lengths must"):
-            _plan.Plan(core, lengths, False, size, True)
-    places = {"weight_ih": 0, "weight_hh": 0, "bias_h": 0, "weight_ho": 0, "bias_o": 0}
-    for sizes in ((0, 1, 1, 9), (1, 2, 1, 3), (2**31, 1, 1, 2**40), (1, 1, 1, 0)):
-        with pytest.raises(ValueError, match=r"a network of|lies outside"):
-            _plan.Network(*sizes, places, 0, 0, 0, 0, 8, True)
-    with pytest.raises(TypeError):
-        _plan.Network.__new__(_plan.Network)
-    with pytest.raises(TypeError):
-        _plan.Plan.__new__(_plan.Plan)
-    for ids, stops in ((ints(2), ints(1, 2)), (ints(-1), ints(1, 2)), (ints(0), ints(0, 2))):
-        room = [np.zeros(9, np.intp) for _ in range(4)]
-        with pytest.raises(ValueError, match="do not belong together"):
-            _packing.layout(*room, ids, ints(0, 1), stops)
-    with pytest.raises(ValueError, match="expected batch_sizes"):
-        _packing.layout(*[np.zeros(1, np.intp)] * 4, ints(0), ints(0), ints(5))
-
-
-def test_a_call_into_the_compiled_batches_compares_the_sequences():
-    net = make_net()
-    shard = net.shard(X, Y)
-    scratch = net.scratch(shard.sequences)
-    sequences, targets = shard.sequences, shard.targets
-    nothing = np.empty((0, 0))
-
-    def train(ids=(0, 1, 2), starts=(0, 3, 8), stops=(3, 8, 9), thread=0):
-        _bptt.train(
-            _team.Team(1), thread, net._core, scratch.plan, scratch.arrays, net.theta, net.theta,
-            net.theta, nothing, nothing, sequences.values, np.array(starts), np.array(stops),
-            np.empty((0, M)), nothing, nothing, nothing, 0, targets.values, targets.labels,
-            targets.weights, np.zeros(5), np.array(ids, np.intp), 3, _bptt.SOLVERS["none"],
-        )  # fmt: skip
-
-    train()
-    train(ids=())
-    for change in (
-        {"ids": (0, 3)}, {"ids": (-1,)}, {"starts": (-1, 3, 8)}, {"stops": (3, 8, 10)},
-        {"stops": (3, 3, 9)}, {"stops": (3, 8)}, {"thread": 1}, {"thread": -1},
-        {"starts": (0, 0, 0), "stops": (9, 9, 9)},
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match="compiled code got"):
-            train(**change)
 
 
 # ---- estimators ----------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ class Library:
 
 
 ENGINES = {
-    "cbptt": Library("engines.compiled:Compiled", lengths=("equal", "ragged"), role=""),
+    "cbptt": Library("engines.compiled:Public", lengths=("equal", "ragged"), role=""),
+    "cbptt-prepared": Library("engines.compiled:Prepared", lengths=("equal", "ragged"), role=""),
     "numpy": Library("engines.lecture:Lecture", role="made"),
     "torch": Library("engines.pytorch:Equal", ("torch",)),
     "torch-merged": Library("engines.merged:Merged", ("torch",), role="made"),

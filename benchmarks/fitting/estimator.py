@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from cbptt import RNNClassifier, _bptt
+from cbptt import RNNClassifier
+from cbptt.engine import batches
 from fitting import BATCH, LEARNING_RATE, MAX_NORM, UNITS, utterances
 from shapes import SHAPES
 
@@ -45,7 +46,7 @@ class Fit(ABC):
 
     def outside(self) -> float:
         """Fit once more; return the share of the time spent outside the compiled mini-batches."""
-        train, inside = _bptt.train, 0.0
+        train, inside = batches.train, 0.0
 
         def timed(*arguments: Any) -> Any:
             nonlocal inside
@@ -54,13 +55,13 @@ class Fit(ABC):
             inside += time.perf_counter() - started
             return sums
 
-        _bptt.train = timed
+        batches.train = timed
         try:
             started = time.perf_counter()
             self.fit()
             total = time.perf_counter() - started
         finally:
-            _bptt.train = train
+            batches.train = train
         return 1 - inside / total
 
 

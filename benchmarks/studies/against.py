@@ -10,6 +10,7 @@ from race import Outcome, geometric_mean, race
 from report import Report
 from shapes import AWKWARD, SHAPES, Problem, chosen
 
+OURS = ("cbptt", "cbptt-prepared")
 LEFT_OUT = ("keras",)
 THINGS = ("step", "forward")
 
@@ -17,12 +18,12 @@ THINGS = ("step", "forward")
 def add_options(parser: ArgumentParser) -> None:
     """Add the option that only these studies have."""
     parser.add_argument(
-        "--engines", help="beside cbptt; by default all that are installed, but keras"
+        "--engines", help="beside cbptt's; by default all that are installed, but keras"
     )
 
 
 def wanted(engines: str | None, dtype: str) -> tuple[list[str], list[str]]:
-    """Return the engines to run, cbptt first, and those that are not installed."""
+    """Return the engines to run, cbptt's first, and those that are not installed."""
     able = [
         name
         for name, library in ENGINES.items()
@@ -31,13 +32,13 @@ def wanted(engines: str | None, dtype: str) -> tuple[list[str], list[str]]:
     if engines is None:
         names = [name for name in able if name not in LEFT_OUT]
         return [n for n in names if installed(n)], [n for n in names if not installed(n)]
-    names = [name for name in engines.split(",") if name != "cbptt"]
+    names = [name for name in engines.split(",") if name not in OURS]
     for name in names:
         if name not in able:
             raise SystemExit(f"no engine {name!r} in {dtype}; there are {', '.join(able)}")
         if not installed(name):
             raise SystemExit(f"{name} needs {', '.join(ENGINES[name].packages)}, not installed")
-    return ["cbptt", *names], []
+    return [*OURS, *names], []
 
 
 class Table:
@@ -53,7 +54,7 @@ class Table:
         self.outcomes: list[tuple[Problem, Outcome]] = []
         self.ratios: dict[tuple[str, str], dict[str, float]] = {}
         self.peers = [name for name in engines if ENGINES[name].role == "peer"]
-        self.others = [name for name in engines if name != "cbptt"]
+        self.others = [name for name in engines if name not in OURS]
 
     def row(self, *cells: str) -> str:
         """Join a row's name, thing, and a cell for each engine."""
@@ -136,7 +137,7 @@ class Table:
                     f"{thing}, {words}: geometric mean {mean:.2f}x, "
                     f"worst {ratios[worst]:.2f}x ({worst})"
                 )
-            for name in self.others:
+            for name in (*OURS[1:], *self.others):
                 values = [
                     outcome.times[name][thing].median / outcome.times["cbptt"][thing].median
                     for _, outcome in self.outcomes
@@ -153,7 +154,8 @@ def run(report: Report, options: Namespace) -> None:
     engines, absent = wanted(options.engines, options.dtype)
     if absent:
         report.line(f"not installed: {', '.join(absent)}")
-    report.line("A ratio is another's time over cbptt's. The difference is the largest of all")
+    report.line("cbptt: the public call with a user's arrays; cbptt-prepared: with checked ones. A")
+    report.line("ratio is another's time over cbptt's. The difference is the largest of all")
     report.line("engines' losses, gradients and outputs from the NumPy reference's.")
     table = Table(report, engines, max(len(problem.name) for problem in problems) + 1)
     table.head()

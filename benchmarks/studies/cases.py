@@ -54,9 +54,7 @@ def network_cases() -> Iterator[Case]:
                     yield name, partial(run_network, sizes, readout, lengths, dtype)
 
 
-def run_network(
-    sizes: tuple[int, int, int], readout: str, lengths: str, dtype: str
-) -> list[Any]:
+def run_network(sizes: tuple[int, int, int], readout: str, lengths: str, dtype: str) -> list[Any]:
     """Return what one network computes of one batch."""
     D, M, K = sizes
     how = {"output_activation": "softmax", "loss": "log_loss"} if K > 1 else {}
@@ -157,9 +155,12 @@ def run_fit(kind: str, parameters: dict[str, Any], lengths: str, n_jobs: int) ->
     return [model.network_.theta, *model.predict_proba(X), *model.loss_curve_]
 
 
-def all_cases() -> dict[str, Callable[[], list[Any]]]:
-    """Return every case by its name."""
-    return dict([*network_cases(), *window_cases(), *fit_cases()])
+# The groups of cases, each by a function that yields names and what computes them.
+GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
+    "network": network_cases,
+    "windows": window_cases,
+    "fit": fit_cases,
+}
 
 
 def digest(results: list[Any]) -> str:

@@ -1,13 +1,13 @@
-"""Memory of a training step beyond X, theta and the packed x."""
+"""Memory of a training step beyond X, theta and the gradient."""
 
 from __future__ import annotations
 
 import tracemalloc
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from functools import partial
 
-from engines.compiled import Compiled
+import cbptt
+from engines.compiled import Prepared
 from report import Report
 from shapes import SHAPES, chosen
 
@@ -17,7 +17,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def peak(function: Callable[[], object]) -> int:
-    """Return the most bytes that were allocated at one time while the function ran."""
+    """Return the most bytes that Python and NumPy held at one time while the function ran."""
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     result = function()
@@ -27,51 +27,49 @@ def peak(function: Callable[[], object]) -> int:
     return most
 
 
-THETA_SIZED = ("packed", "gradients")  # they do not grow with the batch
+def work_memory(network: cbptt.RNN, call: Callable[[cbptt.RNN], object]) -> int:
+    """Return the bytes of work memory that a call takes, which a network keeps between calls."""
+    fresh = network.astype(network.dtype)
+    call(fresh)
+    with fresh.engine.memory(1) as memory:
+        return memory.nbytes
 
 
 def run(report: Report, options: Namespace) -> None:
-    """Print the sizes of the scratch, and what tracemalloc saw."""
-    report.line("Beyond X, theta and the packed copy of x, of one shard at a time: activations in")
+    """Print the work memory of a step, with all states kept and with some, and what is traced."""
+    report.line("Work memory of a training step with one thread: a copy of x, states, packed")
+    report.line("matrices and gradients of parts; also in units of N x M numbers and of theta, and")
+    report.line('with checkpoint="auto". Traced: what Python and NumPy allocate in a step whose')
+    report.line("work memory is there, beyond the gradient, in kB.")
     report.line(
-        "units of N x M numbers; gradients and packed matrices in units of theta. Traced: the"
-    )
-    report.line("peak of asking for the scratch and running in it, over the sum of its arrays; and")
-    report.line("of a run alone, in kB.")
-    report.line(
-        f"{'shape':12} {'N':>6} {'M':>5} {'shards':>6} {'activations':>12} {'theta-sized':>12} "
-        f"{'traced':>7} {'run, kB':>8}"
+        f"{'shape':12} {'N':>6} {'M':>5} {'MB':>9} {'/ N x M':>8} {'/ theta':>8} "
+        f"{'auto, MB':>9} {'traced, kB':>10}"
     )
     results = report.raw["problems"] = []
     for problem in chosen(SHAPES, options.shapes):
-        engine = Compiled(problem, options.dtype, 1)
-        network, shard = engine.network, engine.shard
-        engine.step()
-        alone = peak(engine.step)
-        traced = peak(partial(network.run, shard))  # asks for the scratch itself
-        plan, arrays = engine.scratch.plan, engine.scratch.arrays
-        sizes = {name: array.nbytes for name, array in arrays.items()}
-        itemsize = network.dtype.itemsize
-        fixed = sum(sizes[name] for name in THETA_SIZED)
-        copy_of_x = plan.n_rows * problem.D * itemsize
-        activations = sum(sizes.values()) - fixed - copy_of_x
-        unit = problem.N * problem.M * itemsize
+        prepared = Prepared(problem, options.dtype, 1)
+        network, shard = prepared.network, prepared.shard
+        kept, auto = (
+            work_memory(
+                network,
+                lambda net, which=which: net.engine.gradient(shard, checkpoint=which),  # noqa: B023
+            )
+            for which in (None, "auto")
+        )
+        prepared.step()
+        traced = peak(prepared.step) - network.theta.nbytes
+        unit = problem.N * problem.M * network.dtype.itemsize
         results.append(
             {
                 "problem": problem.described(),
-                "shards": plan.n_parts,
-                "arrays": sizes,
-                "activations": activations,
-                "copy of x": copy_of_x,
-                "theta-sized": fixed,
-                "theta": network.theta.nbytes,
+                "bytes": kept,
+                "bytes, auto": auto,
                 "unit": unit,
+                "theta": network.theta.nbytes,
                 "traced": traced,
-                "traced, run alone": alone,
             }
         )
         report.line(
-            f"{problem.name:12} {problem.N:6} {problem.M:5} {plan.n_parts:6} "
-            f"{activations / unit:12.2f} {fixed / network.theta.nbytes:12.2f} "
-            f"{traced / sum(sizes.values()):7.3f} {alone / 1e3:8.1f}"
+            f"{problem.name:12} {problem.N:6} {problem.M:5} {kept / 1e6:9.3f} {kept / unit:8.2f} "
+            f"{kept / network.theta.nbytes:8.2f} {auto / 1e6:9.3f} {traced / 1e3:10.1f}"
         )

@@ -10,12 +10,12 @@ from cbptt.data.sequences import check_sequences
 from race import Times
 from report import Report
 from shapes import SHAPES, Array, Problem, equal
-from studies.memory import peak
+from studies.memory import peak, work_memory
 from workers import Worker
 
 TIMED = {
-    "one_thread": "RNN.outputs, one thread",
-    "two_threads": "RNN.outputs, two threads",
+    "one_thread": "Engine.predict, one thread",
+    "two_threads": "Engine.predict, two threads",
     "forward": "RNN.forward, which gives the hidden states too",
 }
 
@@ -38,11 +38,11 @@ class Prediction:
 
     def one_thread(self) -> Array:
         """What an estimator's predict calls."""
-        return self.network.outputs(self.sequences)
+        return self.network.engine.predict(self.sequences).outputs
 
     def two_threads(self) -> Array:
         """The same with n_jobs=2."""
-        return self.network.outputs(self.sequences, 2)
+        return self.network.engine.predict(self.sequences, n_threads=2).outputs
 
     def forward(self) -> Array:
         """Everything that a forward pass computes."""
@@ -56,7 +56,8 @@ class Prediction:
 
     def peak(self) -> int:
         """Return the bytes that one_thread has allocated at most."""
-        return peak(self.one_thread)
+        call = work_memory(self.network, lambda network: network.engine.predict(self.sequences))
+        return peak(self.one_thread) + call
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -91,7 +92,7 @@ def run(report: Report, options: Namespace) -> None:
         )
     numbers = most / np.dtype(options.dtype).itemsize
     report.line(
-        f"RNN.outputs allocates at most {most / 1e6:.1f} MB: "
+        f"Engine.predict allocates at most {most / 1e6:.1f} MB: "
         f"{numbers / (problem.N * problem.M):.3f} x N x M numbers, "
         f"{numbers / (problem.N * problem.D):.2f} times X"
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 
 import numpy as np
 
-from cbptt.engine.scratch import Scratch
+import cbptt
 from race import Times
 from report import Report
-from shapes import equal
-from studies.memory import peak
+from shapes import Array, equal
+from studies.memory import work_memory
 from workers import Worker
 
-WAYS = ("all", "some")
+WAYS = {"all": None, "some": "auto"}  # by the checkpoint of each
 SIZES = ((4, 64), (8, 64), (8, 128), (32, 128), (8, 256))  # sequences, hidden units
 
 
@@ -26,35 +27,27 @@ class Gradients:
         self.network = problem.network(dtype)
         shape = n_sequences, n_steps
         self.shard = self.network.shard(X.reshape(*shape, 8), Y.reshape(shape))
-        self._scratch = {way: self.scratch(way) for way in WAYS}
 
-    def scratch(self, way: str) -> Scratch:
-        """Ask for the memory of a step."""
-        checkpoint = "auto" if way == "some" else None
-        return self.network.scratch(self.shard.sequences, checkpoint=checkpoint)
+    def gradient(self, way: str, network: cbptt.RNN | None = None) -> Array:
+        """Compute the gradient."""
+        engine = (network or self.network).engine
+        return engine.gradient(self.shard, checkpoint=WAYS[way]).gradient
 
-    def all(self) -> None:
+    def all(self) -> Array:
         """Keep the states of all steps."""
-        self.network.run(self.shard, self._scratch["all"])
+        return self.gradient("all")
 
-    def some(self) -> None:
+    def some(self) -> Array:
         """Keep every sqrt(T)-th."""
-        self.network.run(self.shard, self._scratch["some"])
+        return self.gradient("some")
 
     def same(self) -> bool:
         """Return whether the gradients are the same bits."""
-        gradients = []
-        for way in WAYS:
-            getattr(self, way)()
-            gradients.append(self._scratch[way].gradient.copy())
-        return bool(np.array_equal(*gradients))
+        return bool(np.array_equal(*(self.gradient(way) for way in WAYS)))
 
     def memory(self) -> dict[str, int]:
-        """Return the bytes of a call that asks for its memory, at most."""
-        return {
-            way: peak(lambda way=way: self.network.run(self.shard, self.scratch(way)))
-            for way in WAYS
-        }
+        """Return the bytes of work memory of each way."""
+        return {way: work_memory(self.network, partial(self.gradient, way)) for way in WAYS}
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -66,8 +59,7 @@ def run(report: Report, options: Namespace) -> None:
     """Print memory and time of both ways, for networks and batches of some sizes."""
     report.line(
         f"Loss and gradient of sequences of {options.steps} steps, 8 inputs, 8 outputs, "
-        f"{options.dtype}, one thread. The peak of a call that asks for its memory, as tracemalloc "
-        f"sees it, X and Y not counted; gradients are the same bits."
+        f"{options.dtype}, one thread, and the work memory of a call; gradients are the same bits."
     )
     report.line(
         f"{'sequences':>9} {'units':>5} {'all, MB':>8} {'some, MB':>9} {'ratio':>6} {'all, s':>8} "

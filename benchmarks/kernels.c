@@ -1,6 +1,6 @@
-/* The kernels alone: the loops of one shape as _elman.pyx and _gradients.pyx run them, on one
- * shard, timed part by part. Compiled with the kernels' sources, for one instruction set and
- * precision, into a library.
+/* The kernels alone: the loops of one shape as _elman.pyx and _recurrence.pyx run them, on one
+ * part, timed piece by piece. Compiled with the kernels' sources, for one instruction set and
+ * precision, into a library; CHUNK is that of _cut.pyx.
  *
  *     seconds[0]  forward:     packing W0', W11', and T steps of h_t = tanh(b0 + x_t W0' + h_{t-1} W11')
  *     seconds[1]  backward:    packing W11, and T steps of da_t = (da_{t+1} W11) (1 - h_t^2)
@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define CHUNK 384
 
 static double now(void)
 {

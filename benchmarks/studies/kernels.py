@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import subprocess
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -11,14 +12,28 @@ from tempfile import TemporaryDirectory
 from report import Report
 from shapes import SHAPES, Problem, chosen
 
-SOURCES = Path(__file__).parents[2] / "src" / "cbptt" / "kernels"
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "src" / "cbptt" / "kernels"
 PARTS = ("forward", "backward", "derivatives")
-FLAGS = {
-    "base": [],
-    "avx2": ["-mavx2", "-mfma"],
-    "avx512": ["-mavx512f", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"],
-}  # as CMakeLists.txt has them
+INSTRUCTION_SETS = ("base", "avx2", "avx512")
 MOST_SHARD = 16  # sequences of a shard, where the shape has as many
+
+
+def found_in(path: str, pattern: str) -> str:
+    """Return what one of the package's sources says."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    match = re.search(pattern, text)
+    if match is None:
+        raise SystemExit(f"{path} has no text {pattern}")
+    return match[1]
+
+
+def build_options(isa: str) -> list[str]:
+    """Return the options that the package's kernels are compiled with, and their chunk."""
+    flags = found_in("CMakeLists.txt", r"set\(kernel_flags ([^)]*)\)").split()
+    flags += found_in("CMakeLists.txt", rf'set\(isa_flags_{isa} "?([^")]*)"?\)').split()
+    chunk = found_in("src/cbptt/_cut.pyx", r"\bCHUNK = (\d+)")
+    return [*flags, f"-DCHUNK={chunk}"]
 
 
 class Kernels:
@@ -28,8 +43,8 @@ class Kernels:
         bits = {"float32": 32, "float64": 64}[dtype]
         names = ("activations", "products", "set", "tile", "transposed")
         sources = [SOURCES / f"{name}.c" for name in names]
-        options = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC"]
-        options += [*FLAGS[isa], f"-DCBPTT_ISA={isa}", f"-DCBPTT_BITS={bits}", f"-I{SOURCES}"]
+        options = ["-std=gnu11", "-shared", "-fPIC", *build_options(isa)]
+        options += [f"-DCBPTT_ISA={isa}", f"-DCBPTT_BITS={bits}", f"-I{SOURCES}"]
         with TemporaryDirectory() as folder:
             library = Path(folder) / "kernels.so"
             own = Path(__file__).parents[1] / "kernels.c"
@@ -54,7 +69,7 @@ class Kernels:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the instruction set."""
-    parser.add_argument("--isa", choices=tuple(FLAGS), default="avx2")
+    parser.add_argument("--isa", choices=INSTRUCTION_SETS, default="avx2")
 
 
 def run(report: Report, options: Namespace) -> None:

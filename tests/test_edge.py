@@ -507,6 +507,21 @@ def test_sequences_that_do_not_lie_in_their_values_are_refused_by_each_batch(off
             call()
 
 
+def test_a_batch_reads_its_offsets_once():
+    # the states of one part are written to where the offsets of the next one stood
+    n = 128
+    net = RNN(1, 1, 1, random_state=0)
+    task, nothing = _train.Task(net.engine.core, _train.Memory(1)), np.empty((0, 0))
+    values, starts = np.random.default_rng(0).normal(size=(n, 1)), np.arange(n)[::-1].copy()
+    stops = starts + 1
+    expected = net.forward(values[:, np.newaxis]).hidden[:, 0]
+    _train.set_inputs(task, values, starts, stops, nothing)
+    hidden = starts.view(np.float64)[:, np.newaxis]
+    _train.want_predictions(task, hidden, nothing, nothing, False)
+    _train.predict(_team.Team(1, task), task, net.theta, np.arange(n))
+    assert_array_equal(hidden, expected)
+
+
 @DTYPES
 @pytest.mark.parametrize("readout", ["every", "last", "mean", "max"])
 @pytest.mark.parametrize("label", [-1, K, 10**18, -(10**18)])

@@ -4,7 +4,10 @@ from cbptt._network cimport Network
 
 
 cdef struct Batch:          # sequences, sorted by length
-    Py_ssize_t* order       # (B,)  their ids, longest first
+    Py_ssize_t* ids         # (B,)  as they were passed,
+    Py_ssize_t* starts      # (B,)  and where each begins in the flat buffer
+    Py_ssize_t* stops       # (B,)  and ends
+    Py_ssize_t* order       # (B,)  which of them, longest first
     Py_ssize_t* alive       # (T,)  how many are longer than t
     Py_ssize_t B, T, N      # sequences, steps of the longest, steps of all
     Py_ssize_t n_parts

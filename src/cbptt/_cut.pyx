@@ -39,7 +39,7 @@ cdef Py_ssize_t parts_of(Py_ssize_t B, Py_ssize_t N, Network net, bint backward)
 
 
 cdef Py_ssize_t sequence_of(const Batch* batch, Py_ssize_t part, Py_ssize_t i) noexcept nogil:
-    """The id of a part's i-th sequence, longest first
+    """Which sequence of the batch is a part's i-th, longest first
 
     Forward and back, parts are alike: each has every n-th sequence. Forward only, a part has
     sequences of about one length.

@@ -4,17 +4,15 @@ from cython cimport floating
 
 
 cdef Py_ssize_t longest(
-    const Py_ssize_t* ids,      # IN  (B,)
+    const Py_ssize_t* starts,   # IN  (B,)
+    const Py_ssize_t* stops,    # IN  (B,)
     Py_ssize_t B,
-    const Py_ssize_t* starts,   # IN  (n,)
-    const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil
 
 cdef Py_ssize_t count_steps(
-    const Py_ssize_t* ids,      # IN  (B,)
+    const Py_ssize_t* starts,   # IN  (B,)
+    const Py_ssize_t* stops,    # IN  (B,)
     Py_ssize_t B,
-    const Py_ssize_t* starts,   # IN  (n,)
-    const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil
 
 cdef bint are_within(
@@ -26,6 +24,18 @@ cdef bint are_within(
     Py_ssize_t n_steps,
 ) noexcept nogil
 
+cdef bint copy_sequences(
+    Py_ssize_t* own_ids,            # OUT (B,)
+    Py_ssize_t* own_starts,         # OUT (B,)
+    Py_ssize_t* own_stops,          # OUT (B,)
+    const Py_ssize_t* ids,          # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* starts,       # IN  (n,)
+    const Py_ssize_t* stops,        # IN  (n,)
+    Py_ssize_t n,
+    Py_ssize_t n_steps,
+) noexcept nogil
+
 cdef Py_ssize_t count_rows(
     const Py_ssize_t* batch_sizes,  # IN  (T,)
     Py_ssize_t t,
@@ -33,12 +43,11 @@ cdef Py_ssize_t count_rows(
 ) noexcept nogil
 
 cdef void sort_by_length(
-    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
+    Py_ssize_t* order,          # OUT (B,)      which of the B sequences, longest first
     Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
     Py_ssize_t* places,         # scratch (T,)
-    const Py_ssize_t* ids,      # IN  (B,)
-    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
-    const Py_ssize_t* stops,    # IN  (n,)      and ends
+    const Py_ssize_t* starts,   # IN  (B,)      where each begins in the flat buffer
+    const Py_ssize_t* stops,    # IN  (B,)      and ends
     Py_ssize_t B,
     Py_ssize_t T,
 ) noexcept nogil

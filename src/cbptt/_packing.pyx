@@ -9,28 +9,26 @@ from libc.string cimport memcpy, memset
 
 
 cdef Py_ssize_t longest(
-    const Py_ssize_t* ids,      # IN  (B,)
+    const Py_ssize_t* starts,   # IN  (B,)
+    const Py_ssize_t* stops,    # IN  (B,)
     Py_ssize_t B,
-    const Py_ssize_t* starts,   # IN  (n,)
-    const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil:
     """T, the length of the longest of the sequences"""
     cdef Py_ssize_t i, T = 0
     for i in range(B):
-        T = max(T, stops[ids[i]] - starts[ids[i]])
+        T = max(T, stops[i] - starts[i])
     return T
 
 
 cdef Py_ssize_t count_steps(
-    const Py_ssize_t* ids,      # IN  (B,)
+    const Py_ssize_t* starts,   # IN  (B,)
+    const Py_ssize_t* stops,    # IN  (B,)
     Py_ssize_t B,
-    const Py_ssize_t* starts,   # IN  (n,)
-    const Py_ssize_t* stops,    # IN  (n,)
 ) noexcept nogil:
     """N, the steps of all the sequences"""
     cdef Py_ssize_t i, N = 0
     for i in range(B):
-        N += stops[ids[i]] - starts[ids[i]]
+        N += stops[i] - starts[i]
     return N
 
 
@@ -51,6 +49,29 @@ cdef bint are_within(
     return True
 
 
+cdef bint copy_sequences(
+    Py_ssize_t* own_ids,            # OUT (B,)
+    Py_ssize_t* own_starts,         # OUT (B,)
+    Py_ssize_t* own_stops,          # OUT (B,)
+    const Py_ssize_t* ids,          # IN  (B,)
+    Py_ssize_t B,
+    const Py_ssize_t* starts,       # IN  (n,)
+    const Py_ssize_t* stops,        # IN  (n,)
+    Py_ssize_t n,
+    Py_ssize_t n_steps,
+) noexcept nogil:
+    """Copy where sequences lie, and compare the copies: the arrays may change meanwhile"""
+    cdef Py_ssize_t i, s
+    for i in range(B):
+        s = own_ids[i] = ids[i]
+        if s < 0 or s >= n:
+            return False
+        own_starts[i], own_stops[i] = starts[s], stops[s]
+        if own_starts[i] < 0 or own_starts[i] >= own_stops[i] or own_stops[i] > n_steps:
+            return False
+    return True
+
+
 cdef Py_ssize_t count_rows(
     const Py_ssize_t* batch_sizes,  # IN  (T,)
     Py_ssize_t t,
@@ -64,20 +85,19 @@ cdef Py_ssize_t count_rows(
 
 
 cdef void sort_by_length(
-    Py_ssize_t* order,          # OUT (B,)      the sequences' ids, longest first
+    Py_ssize_t* order,          # OUT (B,)      which of the B sequences, longest first
     Py_ssize_t* batch_sizes,    # OUT (T,)      how many are longer than t
     Py_ssize_t* places,         # scratch (T,)
-    const Py_ssize_t* ids,      # IN  (B,)
-    const Py_ssize_t* starts,   # IN  (n,)      where each begins in the flat buffer
-    const Py_ssize_t* stops,    # IN  (n,)      and ends
+    const Py_ssize_t* starts,   # IN  (B,)      where each begins in the flat buffer
+    const Py_ssize_t* stops,    # IN  (B,)      and ends
     Py_ssize_t B,
     Py_ssize_t T,
 ) noexcept nogil:
-    """A stable counting sort: equal lengths keep the order of ids"""
+    """A stable counting sort: equal lengths keep their order"""
     cdef Py_ssize_t i, t, length
     memset(batch_sizes, 0, T * sizeof(Py_ssize_t))
     for i in range(B):
-        batch_sizes[stops[ids[i]] - starts[ids[i]] - 1] += 1
+        batch_sizes[stops[i] - starts[i] - 1] += 1
     for t in range(T - 1, 0, -1):
         batch_sizes[t - 1] += batch_sizes[t]
 
@@ -85,8 +105,8 @@ cdef void sort_by_length(
     memcpy(places, batch_sizes + 1, (T - 1) * sizeof(Py_ssize_t))
     places[T - 1] = 0
     for i in range(B):
-        length = stops[ids[i]] - starts[ids[i]]
-        order[places[length - 1]] = ids[i]
+        length = stops[i] - starts[i]
+        order[places[length - 1]] = i
         places[length - 1] += 1
 
 

@@ -14,7 +14,7 @@ from cython cimport floating
 from libc.string cimport memset
 
 from cbptt._arena cimport Arena, take
-from cbptt._cut cimport Extent, Steps, alive_of, cut, sequence_of, steps_of
+from cbptt._cut cimport Batch, Extent, Steps, alive_of, cut, sequence_of, steps_of
 from cbptt._elman cimport Above, folds
 from cbptt._head cimport (
     Outputs, add_losses, back_to_states, finish_pooling, pool_steps, predict_rows,
@@ -97,17 +97,18 @@ cdef void place(
 
 cdef void lay_out(Part* part) noexcept nogil:
     """Which sequences a part has, where their steps stand, and how they are cut"""
-    cdef Py_ssize_t i, t, first = 0
+    cdef Py_ssize_t i, s, t, first = 0
     cdef Extent* e = &part.extent
-    cdef const Py_ssize_t* starts = part.given.inputs.starts
-    cdef const Py_ssize_t* stops = part.given.inputs.stops
+    cdef const Batch* batch = part.batch
     for i in range(e.B):
-        part.order[i] = sequence_of(part.batch, e.part, i)
-        part.lengths[i] = stops[part.order[i]] - starts[part.order[i]]
+        s = sequence_of(batch, e.part, i)
+        part.order[i] = batch.ids[s]
+        part.lengths[i] = batch.stops[s] - batch.starts[s]
+        part.rows[i] = batch.starts[s]
     for t in range(e.T):
-        part.alive[t] = alive_of(part.batch, e.part, t)
+        part.alive[t] = alive_of(batch, e.part, t)
         for i in range(part.alive[t]):
-            part.rows[first + i] = starts[part.order[i]] + t
+            part.rows[first + i] = part.rows[i] + t
         first += part.alive[t]
     cut(e, part.chunks, part.segments, part.batch, part.given.checkpoint)
 

@@ -24,7 +24,9 @@ from cbptt._network cimport (
     BACKWARD, EVERY, FORWARD, MATRICES, Network, Packed, pack_parameters, place_packed
 )
 from cbptt._optimizers cimport Outcome, Update, update_parameters
-from cbptt._packing cimport are_within, count_steps, longest, sort_by_length
+from cbptt._packing cimport (
+    are_within, copy_sequences, count_steps, longest, sort_by_length
+)
 from cbptt._part cimport Given, Part, Wanted, place, run_part
 from cbptt._team cimport Team
 
@@ -32,7 +34,7 @@ cdef enum Phase:
     PACK, RUN, ADD
 
 cdef enum Failure:
-    NONE, NO_MEMORY, OVERRUN, INCOMPLETE
+    NONE, NO_MEMORY, OVERRUN, INCOMPLETE, CHANGED
 
 # Entries of theta that are added up over the parts at a time.
 cdef Py_ssize_t SLICE = 1 << 16
@@ -51,6 +53,7 @@ cdef class Memory:
 
     cdef:
         readonly Py_ssize_t n_threads
+        Store sequences     # of which sequences a batch has
         Store shared        # of the whole batch
         Store* own          # (n_threads,)  of the part that a thread computes
         bint busy
@@ -65,6 +68,7 @@ cdef class Memory:
 
     def __dealloc__(self):
         cdef Py_ssize_t thread
+        release(&self.sequences)
         release(&self.shared)
         if self.own != NULL:
             for thread in range(self.n_threads):
@@ -74,7 +78,7 @@ cdef class Memory:
     @property
     def nbytes(self):
         """Bytes that are allocated."""
-        cdef Py_ssize_t thread, total = self.shared.size
+        cdef Py_ssize_t thread, total = self.sequences.size + self.shared.size
         for thread in range(self.n_threads):
             total += self.own[thread].size
         return total
@@ -88,6 +92,13 @@ cdef struct Whole:              # what belongs to a batch, and not to one of its
     Packed packed
     void* gradients             # (n_parts - 1, P)  of the parts behind the first
     double* losses              # (n_parts, 2)      loss and weight of each
+
+
+cdef void place_sequences(Batch* batch, Arena* arena) noexcept nogil:
+    """The list of what is known of a batch before it is sorted"""
+    batch.ids = <Py_ssize_t*> take(arena, batch.B, sizeof(Py_ssize_t))
+    batch.starts = <Py_ssize_t*> take(arena, batch.B, sizeof(Py_ssize_t))
+    batch.stops = <Py_ssize_t*> take(arena, batch.B, sizeof(Py_ssize_t))
 
 
 cdef void place_whole(Whole* whole, Arena* arena, Network net) noexcept nogil:
@@ -234,18 +245,30 @@ cdef bint lay_out(
     Py_ssize_t B,
     bint backward,
 ) noexcept nogil:
-    """Sort a batch, cut it into parts, and place its arrays; False: there is no memory"""
+    """Read a batch once, sort it, cut it into parts, and place its arrays; False: it failed"""
     cdef:
         Whole* whole = &task.whole
         Batch* batch = &whole.batch
-        const Py_ssize_t* starts = task.given.inputs.starts
-        const Py_ssize_t* stops = task.given.inputs.stops
-        Store* store = &task.memory.shared
+        const Inputs* inputs = &task.given.inputs
+        Store* store = &task.memory.sequences
         Arena arena = counting()
     batch.B, batch.backward = B, backward
-    batch.T = longest(ids, B, starts, stops)
-    batch.N = count_steps(ids, B, starts, stops)
+    place_sequences(batch, &arena)
+    if not reserve(store, arena.used):
+        task.failure = NO_MEMORY
+        return False
+    arena = arena_in(store)
+    place_sequences(batch, &arena)
+    if not copy_sequences(batch.ids, batch.starts, batch.stops, ids, B, inputs.starts,
+                          inputs.stops, inputs.n, inputs.n_steps):
+        task.failure = CHANGED
+        return False
+
+    batch.T = longest(batch.starts, batch.stops, B)
+    batch.N = count_steps(batch.starts, batch.stops, B)
     batch.n_parts = parts_of(B, batch.N, task.net, backward)
+    store = &task.memory.shared
+    arena = counting()
     place_whole(whole, &arena, task.net)
     if not reserve(store, arena.used):
         task.failure = NO_MEMORY
@@ -255,7 +278,7 @@ cdef bint lay_out(
     if not is_complete(&arena):
         task.failure = INCOMPLETE
         return False
-    sort_by_length(batch.order, batch.alive, whole.places, ids, starts, stops, B, batch.T)
+    sort_by_length(batch.order, batch.alive, whole.places, batch.starts, batch.stops, B, batch.T)
     batch.limit = limit_of(batch, task.net)
     return True
 
@@ -289,6 +312,10 @@ cdef bint lead(
             return False
     arena = comparing(&task.memory.shared)
     place_whole(&task.whole, &arena, task.net)
+    if arena.broken:
+        task.failure = OVERRUN
+    arena = comparing(&task.memory.sequences)
+    place_sequences(&task.whole.batch, &arena)
     if arena.broken:
         task.failure = OVERRUN
     return task.failure == NONE
@@ -553,6 +580,8 @@ cdef int finish(Task task, Team team) except -1:
     team.raise_signal()
     if task.failure == NO_MEMORY:
         raise MemoryError("cbptt could not allocate the work memory of a batch")
+    if task.failure == CHANGED:
+        raise ValueError("cbptt's compiled code got sequences that were changed while it ran.")
     if task.failure != NONE:
         raise SystemError("cbptt wrote outside of its work memory; please report how")
     return 0

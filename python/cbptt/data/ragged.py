@@ -109,6 +109,8 @@ class Ragged:
         reader, given = Reader("Ragged.from_sequences", "sequences"), list(sequences)
         values, lengths, _ = reader.read(given)
         reader.times(given)
+        if len(given) == 1:
+            values = values.copy()  # several have been copied already
         return cls(np.ascontiguousarray(values), offsets_of(lengths))
 
     @classmethod

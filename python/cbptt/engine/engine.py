@@ -264,6 +264,8 @@ def steps_between(checkpoint: int | str | None, sequences: Sequences) -> int:
     if checkpoint is None:
         return 0
     T = int(sequences.lengths.max())
-    if isinstance(checkpoint, str):  # "auto", rounded up: the states of every sqrt(T) steps, and sqrt(T) of them
+    if isinstance(
+        checkpoint, str
+    ):  # "auto", rounded up: the states of every sqrt(T) steps, and sqrt(T) of them
         return isqrt(T - 1) + 1
     return min(index(checkpoint), T)

@@ -323,9 +323,7 @@ class BaseRNN(
             raise ValueError(
                 f"{self._name}.transform got states={spell(states)}; expected one of {STATES}."
             )
-        found = model.network_.engine.predict(
-            sequences, states=True, n_threads=model._n_threads()
-        )
+        found = model.network_.engine.predict(sequences, states=True, n_threads=model._n_threads())
         hidden, final = found.hidden, found.final
         warn_all(model._notices_of_range(hidden, sequences, "every"), stacklevel=3)
         if states == "last":

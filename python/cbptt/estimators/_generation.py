@@ -142,9 +142,7 @@ def _states_before_last(
     if longer:
         read = Ragged.from_sequences([codes[past[i][:-1]] for i in longer])
         sequences = Sequences(read.values, read.offsets, "ragged")
-        states[longer] = network.engine.predict(
-            sequences, states=True, n_threads=n_threads
-        ).final
+        states[longer] = network.engine.predict(sequences, states=True, n_threads=n_threads).final
     return states
 
 

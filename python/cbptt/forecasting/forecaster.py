@@ -205,9 +205,7 @@ class RNNForecaster(ForecasterParameters, BaseEstimator):  # type: ignore[misc]
         """All attributes of the fit."""
         regressor, inputs = trained.regressor, trained.inputs
         network = regressor.network_
-        outputs = network.engine.predict(
-            Sequences(inputs.values, inputs.offsets, "ragged")
-        ).outputs
+        outputs = network.engine.predict(Sequences(inputs.values, inputs.offsets, "ragged")).outputs
         residuals = trained.targets.values - outputs
         residuals = residuals * np.repeat(trained.spread, inputs.lengths, axis=0)
         residuals = np.ascontiguousarray(residuals)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -27,17 +27,28 @@ Array = NDArray[np.floating]
 
 
 class RNN:
-    """Single-hidden-layer recurrent network, with exact backpropagation through time.
+    """Recurrent network, with exact backpropagation through time.
 
-    The network of the lecture: ``a1(t) = W0 x(t) + W11 h1(t-1) + b0``, ``h1(t) = tanh(a1(t))``,
-    ``a2(t) = W1 h1(t) + b1``, ``h2(t) = f(a2(t))``, for sequences of any lengths.
+    By default the network of the lecture: ``a1(t) = W0 x(t) + W11 h1(t-1) + b0``,
+    ``h1(t) = tanh(a1(t))``, ``a2(t) = W1 h1(t) + b1``, ``h2(t) = f(a2(t))``, for sequences of any
+    lengths. With other cells, several layers or two directions, h1 is computed otherwise.
 
     Parameters
     ----------
-    n_inputs, hidden_size, n_outputs : int
-        The lecture's D, M and K.
+    n_inputs, n_outputs : int
+        The lecture's D and K.
+    hidden_size : int or tuple of ints
+        The lecture's M; a tuple has the units of each layer, the lowest first.
+    cell : {"rnn", "gru", "lstm"}, default="rnn"
+        "rnn" is the lecture's. "lstm" has the gates i, f, g, o and no peepholes (Hochreiter &
+        Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000). "gru" has its reset gate behind the
+        recurrent product (Cho et al. 2014, as PyTorch and cuDNN compute it).
+    bidirectional : bool, default=False
+        Whether each layer also runs from the last step to the first (Schuster & Paliwal 1997); what
+        it puts out at a step is the states of both directions, side by side. Such a network reads
+        whole sequences: it cannot step, generate, forecast or be trained in windows.
     activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
-        Hidden activation.
+        Hidden activation of the cell "rnn".
     output_activation : {"identity", "logistic", "tanh", "relu", "softmax"}, default="identity"
         The output function f.
     loss : {"squared_error", "log_loss"}, default="squared_error"
@@ -46,11 +57,16 @@ class RNN:
     readout : {"every", "last", "mean", "max"}, default="every"
         A loss at every step, as in the lecture; or one for each sequence, where the input of the
         output layer is the hidden state after its last step, the mean of its hidden states, or the
-        largest value of each unit.
+        largest value of each unit. All are of the uppermost layer. Of two directions, "last" is the
+        state of each after the last step that it runs: the reverse one ends at the first step.
     learn_initial_state : bool, default=False
-        Whether h_0, the same for every sequence, is a parameter; else it is 0.
+        Whether the state before the first step, the same for every sequence, is a parameter; else
+        it is 0.
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
-        Initial weights, see `cbptt.parameters.initialise`.
+        Initial weights, see `cbptt.parameters.initialise`. "identity" is for the cell "rnn".
+    forget_bias : float, default=1.0
+        Is added to the initial biases of an LSTM's forget gates (Gers, Schmidhuber & Cummins 2000;
+        Jozefowicz, Zaremba & Sutskever 2015).
     dtype : {"float64", "float32"}, default="float64"
         Precision of theta and of everything computed.
     random_state : None, int or numpy.random.Generator, default=None
@@ -59,10 +75,15 @@ class RNN:
     Attributes
     ----------
     theta : (P,) all parameters as one vector.
-    parameters : mapping of name to view into theta: weight_ih (M, D) = W0, weight_hh (M, M) = W11,
-        bias_h (M,) = b0, weight_ho (K, M) = W1, bias_o (K,) = b1; initial_state (M,) where it is
-        learned.
-    n_inputs, hidden_size, n_outputs, activation, output_activation, loss_name, readout, dtype :
+    parameters : mapping of name to view into theta: weight_ih (G M, D) = W0, weight_hh (G M, M) =
+        W11, bias_h (G M,) = b0, for a GRU bias_hn (M,), weight_ho (K, M) = W1, bias_o (K,) = b1;
+        initial_state (state_width,) if it is learned. G is the number of gates: 1, 3 of a GRU (r,
+        z, n), 4 of an LSTM (i, f, g, o), one below the other as in PyTorch. With several layers or
+        directions, names end with PyTorch's "_l0", "_l0_reverse", "_l1" and so on.
+    state_width : numbers of the state of a sequence: of each layer and direction h, and for an LSTM
+        c behind it.
+    n_inputs, hidden_size, n_outputs, cell, bidirectional, activation, output_activation, loss_name,
+    readout, dtype :
         as passed to the constructor. They cannot be assigned: `astype` and `with_readout` return
         another network.
 
@@ -88,22 +109,27 @@ class RNN:
     def __init__(
         self,
         n_inputs: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         n_outputs: int,
         *,
+        cell: str = "rnn",
+        bidirectional: bool = False,
         activation: str = "tanh",
         output_activation: str = "identity",
         loss: str = "squared_error",
         readout: str = "every",
         learn_initial_state: bool = False,
         init: str = "orthogonal",
+        forget_bias: float = 1.0,
         dtype: DTypeLike = "float64",
         random_state: int | np.random.Generator | None = None,
     ) -> None:
         architecture = Architecture(
             n_inputs=n_inputs,
-            hidden_size=hidden_size,
+            hidden_size=hidden_size,  # type: ignore[arg-type]
             n_outputs=n_outputs,
+            cell=cell,
+            bidirectional=bidirectional,
             activation=activation,
             output_activation=output_activation,
             loss=loss,
@@ -113,9 +139,19 @@ class RNN:
         )
         if init not in INITIALISATIONS:
             raise ValueError(f"RNN got init={init!r}; expected one of {INITIALISATIONS}.")
+        if init == "identity" and cell != "rnn":
+            raise ValueError(
+                f"RNN got init='identity' with cell={cell!r}; expected 'orthogonal' or 'uniform', "
+                f"or cell='rnn'."
+            )
         layout = architecture.layout
         theta = np.empty(layout.size, architecture.dtype)
-        initialise(layout.views(theta), init, _generator(random_state))
+        initialise(
+            layout.views(theta),
+            init,
+            _generator(random_state),
+            forget_bias=forget_bias if cell == "lstm" else None,
+        )
         self._set(architecture, _stored(theta))
 
     # ---- the description ----------------------------------------------------------------------
@@ -138,9 +174,24 @@ class RNN:
         return self._architecture.n_inputs
 
     @property
-    def hidden_size(self) -> int:
-        """M, the hidden units."""
+    def cell(self) -> str:
+        """What a layer is made of."""
+        return self._architecture.cell
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether each layer runs in both directions."""
+        return self._architecture.bidirectional
+
+    @property
+    def hidden_size(self) -> int | tuple[int, ...]:
+        """M, the hidden units; of several layers those of each."""
         return self._architecture.hidden_size
+
+    @property
+    def state_width(self) -> int:
+        """Numbers of the state of a sequence, of all layers and directions."""
+        return self._architecture.state_width
 
     @property
     def n_outputs(self) -> int:
@@ -230,7 +281,8 @@ class RNN:
     def __repr__(self) -> str:
         return (
             f"RNN(n_inputs={self.n_inputs}, hidden_size={self.hidden_size}, "
-            f"n_outputs={self.n_outputs}, activation={self.activation!r}, "
+            f"n_outputs={self.n_outputs}, cell={self.cell!r}, "
+            f"bidirectional={self.bidirectional}, activation={self.activation!r}, "
             f"output_activation={self.output_activation!r}, loss={self.loss_name!r}, "
             f"readout={self.readout!r}, dtype={self.dtype.name!r})"
         )
@@ -252,7 +304,7 @@ class RNN:
         Parameters
         ----------
         X : list, tuple or 1-D object array of (T_i, D); (n, T, D); (n, T) with D = 1; or Ragged
-        h0 : (n, M) initial hidden state of each sequence, default 0
+        h0 : (n, state_width) initial states, default 0
 
         Returns
         -------
@@ -277,15 +329,21 @@ class RNN:
     def live(self) -> Live:
         """Return the network as something that takes one step of sequences at a time.
 
-        ``out, h = live.step(x, h)`` takes x (n, D) and h (n, M) and returns h2 (n, K) and the new
-        h, whatever the readout; arrays are C-contiguous and of the network's precision. A change of
-        the parameters is followed by the next step.
+        ``out, h = live.step(x, h)`` takes x (n, D) and states h (n, state_width) and returns h2
+        (n, K) and the new states, whatever the readout; arrays are C-contiguous and of the
+        network's precision. A change of the parameters is followed by the next step.
+
+        Raises
+        ------
+        ValueError
+            If the network is bidirectional.
         """
+        self._architecture.check_causal("step", "RNN")
         return self._engine.live()
 
     @cached_property
     def _step(self) -> Callable[[Any, Any], tuple[Array, Array] | None]:
-        """`Live.step`, kept for later calls; it returns None where outputs read all states."""
+        """`Live.step`, kept for later calls; it returns None if outputs read all states."""
         if self.readout in ("mean", "max"):
             return lambda x, h: None
         return self.live().step
@@ -315,7 +373,7 @@ class RNN:
             A place with weight 0 is unlabelled: its target is not read.
         reduction : {"mean", "sum"}, default="mean"
             Over the total weight, or, as in the lecture, the plain sum.
-        h0 : (n, M) initial hidden states, default 0
+        h0 : (n, state_width) initial states, default 0
 
         Raises
         ------
@@ -368,7 +426,7 @@ class RNN:
         -------
         loss : float
         gradients : dict
-            The parameters' names with arrays of their shapes. With `inputs` also "h0" (n, M), and
+            The parameters' names with arrays of their shapes. With `inputs` also "h0" (n, state_width),
             "X" in X's form, with (T_i, D) per sequence also where X has (T_i,).
 
         Raises
@@ -381,6 +439,7 @@ class RNN:
             bptt_stride,
             readout=self.readout,
             learn_initial_state=self._architecture.learn_initial_state,
+            bidirectional=self.bidirectional,
             caller="RNN",
         )
         check_checkpoint(checkpoint, "RNN")
@@ -411,7 +470,19 @@ class RNN:
 
         Parameters are those of `loss`. "All 5 derivatives will be transposed to obtain the
         gradients used in gradient descent."
+
+        Raises
+        ------
+        ValueError
+            If the network is not the lecture's, of one layer, one direction and the cell "rnn".
         """
+        if self.cell != "rnn" or self.bidirectional or isinstance(self.hidden_size, tuple):
+            raise ValueError(
+                f"RNN.derivatives got a network with cell={self.cell!r}, hidden_size="
+                f"{self.hidden_size} and bidirectional={self.bidirectional}; the five derivatives "
+                f"are those of the lecture's network, of one layer, one direction and the cell "
+                f"'rnn'. Use loss_and_gradients for the gradients of others."
+            )
         _, gradients = self.loss_and_gradients(X, Y, sample_weight, "sum", h0)
         return Derivatives(
             W1=gradients["weight_ho"].T,
@@ -495,7 +566,7 @@ class RNN:
         if h0 is None:
             return sequences, None
         shape = (len(sequences), self._architecture.state_width)
-        expected = f"expected shape {shape}, one row of hidden_size values per sequence"
+        expected = f"expected shape {shape}, a row of state_width values for each sequence"
         given = read_array(h0, caller="RNN", name="h0", ndims=(2,), expected=expected)
         if given.shape != shape:
             raise ValueError(f"RNN got h0 of shape {given.shape}; {expected}.")

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.engine.threads import one_blas_thread
 
-__all__ = ["INITIALISATIONS", "Layout", "elman_layout", "initialise"]
+__all__ = ["CELLS", "INITIALISATIONS", "N_STATES", "Layout", "Track", "initialise", "network_layout"]
 
 INITIALISATIONS = ("orthogonal", "uniform", "identity")
+N_GATES = {"rnn": 1, "gru": 3, "lstm": 4}  # blocks of M rows in the matrices of a cell
+N_STATES = {"rnn": 1, "gru": 1, "lstm": 2}  # rows of M numbers of its state
+CELLS = tuple(N_GATES)
 
 
 @dataclass(frozen=True)
@@ -64,27 +67,83 @@ class Layout:
         }
 
 
-def elman_layout(
-    n_inputs: int, hidden_size: int, n_outputs: int, learn_initial_state: bool = False
-) -> Layout:
-    """Lay out the lecture's five arrays: W0 (M, D), W11 (M, M), b0 (M,), W1 (K, M), b1 (K,).
+@dataclass(frozen=True)
+class Track:
+    """A recurrent layer in one direction.
 
-    Where it is learned, h_0 of every sequence comes behind them: initial_state (M,).
+    Attributes
+    ----------
+    layer : int, 0 is the lowest
+    reverse : whether it runs from the last step to the first.
+    n_inputs, hidden_size : int, D and M
+    suffix : str
+        What its parameters' names end with: PyTorch's "_l0", "_l1_reverse" and so on; nothing in a
+        network of one layer and one direction.
     """
-    initial_state = {"initial_state": (hidden_size,)} if learn_initial_state else {}
+
+    layer: int
+    reverse: bool
+    n_inputs: int
+    hidden_size: int
+    suffix: str
+
+    def shapes(self, cell: str) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of its parameters, by their names without the suffix."""
+        G, M = N_GATES[cell], self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (G * M, self.n_inputs),
+            "weight_hh": (G * M, M),
+            "bias_h": (G * M,),
+        }
+        return shapes | {"bias_hn": (M,)} if cell == "gru" else shapes
+
+
+class Described(Protocol):
+    """What a layout is computed from, see `cbptt.architecture.Architecture`."""
+
+    @property
+    def cell(self) -> str: ...
+    @property
+    def tracks(self) -> tuple[Track, ...]: ...
+    @property
+    def n_outputs(self) -> int: ...
+    @property
+    def output_width(self) -> int: ...
+    @property
+    def state_width(self) -> int: ...
+    @property
+    def learn_initial_state(self) -> bool: ...
+
+
+def network_layout(network: Described) -> Layout:
+    """Lay out the parameters of a network in theta, weights before biases.
+
+    Of one layer and one direction: W0 (G M, D), W11 (G M, M), W1 (K, M), b0 (G M,), for a GRU b_hn
+    (M,), b1 (K,), with G gates, one below the other in PyTorch's order (r, z, n; i, f, g, o). If it
+    is learned, the state before the first steps comes behind them: initial_state (state_width,).
+    """
+    shapes = {
+        f"{name}{track.suffix}": shape
+        for track in network.tracks
+        for name, shape in track.shapes(network.cell).items()
+    }
+    shapes["weight_ho"] = (network.n_outputs, network.output_width)
+    shapes["bias_o"] = (network.n_outputs,)
+    if network.learn_initial_state:
+        shapes["initial_state"] = (network.state_width,)
     return Layout.of(
-        weights={
-            "weight_ih": (hidden_size, n_inputs),
-            "weight_hh": (hidden_size, hidden_size),
-            "weight_ho": (n_outputs, hidden_size),
-        },
-        biases={"bias_h": (hidden_size,), "bias_o": (n_outputs,), **initial_state},
-        names=("weight_ih", "weight_hh", "bias_h", "weight_ho", "bias_o", *initial_state),
+        weights={name: shape for name, shape in shapes.items() if name.startswith("weight")},
+        biases={name: shape for name, shape in shapes.items() if not name.startswith("weight")},
+        names=tuple(shapes),
     )
 
 
 def initialise(
-    parameters: Mapping[str, NDArray[np.floating]], init: str, rng: np.random.Generator
+    parameters: Mapping[str, NDArray[np.floating]],
+    init: str,
+    rng: np.random.Generator,
+    *,
+    forget_bias: float | None = None,
 ) -> None:
     """Fill the parameters with starting values, the same for both precisions up to rounding.
 
@@ -92,16 +151,22 @@ def initialise(
     ----------
     parameters : named arrays, filled in place.
     init : {"orthogonal", "uniform", "identity"}
-        "orthogonal": W11 a random orthogonal matrix (Saxe, McClelland & Ganguli 2014), W0 and W1
-        uniform with variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010), biases 0.
-        "uniform": everything uniform in +-1/sqrt(M), as PyTorch starts nn.RNN and nn.Linear.
+        "orthogonal": W11 a random orthogonal matrix (Saxe, McClelland & Ganguli 2014), one for
+        each gate, W0 and W1 uniform with variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010), of
+        each gate, biases 0.
+        "uniform": everything uniform in +-1/sqrt(M), as PyTorch starts its layers.
         "identity": W11 the identity, W0 and W1 normal with standard deviation 0.001, biases 0
         (Le, Jaitly & Hinton 2015, meant for relu).
         An initial state that is learned starts from 0 with each of them.
     rng : the generator that is drawn from.
+    forget_bias : float, default=None
+        Is added to the biases of the forget gates, if the parameters are those of an LSTM (Gers,
+        Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
     """
-    hidden_size = len(parameters["bias_h"])
+    hidden_size = 1
     for name, array in parameters.items():
+        if name.startswith("weight_ih"):
+            hidden_size = parameters[name.replace("_ih", "_hh")].shape[1]
         if name == "initial_state":
             array[...] = 0
         elif init == "uniform":
@@ -109,15 +174,24 @@ def initialise(
             array[...] = rng.uniform(-bound, bound, array.shape)
         elif name.startswith("bias"):
             array[...] = 0
-        elif name == "weight_hh":
-            array[...] = (
-                _orthogonal(hidden_size, rng) if init == "orthogonal" else np.eye(hidden_size)
-            )
+        elif name.startswith("weight_hh"):
+            for gate in _gates(array, hidden_size):
+                gate[...] = (
+                    _orthogonal(hidden_size, rng) if init == "orthogonal" else np.eye(hidden_size)
+                )
         elif init == "orthogonal":
-            bound = np.sqrt(6 / sum(array.shape))
+            size = len(array) if name == "weight_ho" else hidden_size
+            bound = np.sqrt(6 / (size + array.shape[1]))
             array[...] = rng.uniform(-bound, bound, array.shape)
         else:
             array[...] = rng.normal(0, 0.001, array.shape)
+        if forget_bias is not None and name.startswith("bias_h"):
+            _gates(array, hidden_size)[1][...] += forget_bias
+
+
+def _gates(array: NDArray[np.floating], hidden_size: int) -> list[NDArray[np.floating]]:
+    """Return views of the gates, which lie one below the other."""
+    return [array[i : i + hidden_size] for i in range(0, len(array), hidden_size)]
 
 
 def _orthogonal(size: int, rng: np.random.Generator) -> NDArray[np.float64]:

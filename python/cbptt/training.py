@@ -72,8 +72,8 @@ class Trainer:
     rng : numpy.random.Generator
         Source of the orders and of what is dropped.
     dropout, recurrent_dropout : float in [0, 1), default=0.0
-        Shares of the inputs, and of the hidden states on their way into W11, that are dropped:
-        others for each sequence and epoch, the same at all steps (see `Dropout`).
+        Shares of the inputs of every layer, and of the hidden states on their way into W11, that
+        are dropped: others for each sequence and epoch, the same at all steps (see `Dropout`).
     moments : Moments, optional
         To go on from what an earlier trainer's optimiser remembers; it is changed in place.
     truncation : Truncation, optional
@@ -105,9 +105,10 @@ class Trainer:
         network, n = self.network, len(self.sequences)
         if self.moments is None:
             self.moments = Moments.zeros_like(network.theta)
+        architecture = network.engine.architecture
         sizes = (
-            network.n_inputs if self.dropout else 0,
-            network.hidden_size if self.recurrent_dropout else 0,
+            architecture.input_width if self.dropout else 0,
+            architecture.unit_width if self.recurrent_dropout else 0,
         )
         self._masks = Dropout(*(np.empty((n if M else 0, M), network.dtype) for M in sizes))
         engine = network.engine

@@ -23,12 +23,33 @@ cdef struct Extent:         # of one part of a batch
     Py_ssize_t n_chunks, n_segments
 
 
+cdef struct Layout:         # a part, laid out: packed rows, and how they are cut
+    Extent extent
+    Py_ssize_t* order       # (B,)  ids, longest first
+    Py_ssize_t* lengths     # (B,)
+    Py_ssize_t* alive       # (T,)  sequences alive at each step
+    Py_ssize_t* rows        # (N,)  each packed row's row in the flat buffer
+    Py_ssize_t* mirror      # (N,)  the packed row of the same sequence, its steps reversed; or NULL
+    Py_ssize_t* begins      # (T,)  the first row of each step; with `mirror`
+    Py_ssize_t* chunks      # (n_chunks + 1,)
+    Py_ssize_t* segments    # (n_segments + 1,)
+
+
 cdef struct Steps:              # some steps of a part, one after the other
+    Py_ssize_t B                # sequences of the part
     const Py_ssize_t* alive     # (T,)  sequences of each
     Py_ssize_t first            # steps of the part before them
     Py_ssize_t T, N             # how many, and their rows
     Py_ssize_t n_before         # sequences of the step before them; of the first: all
     Py_ssize_t n_after          # sequences of the step behind them
+
+
+cdef struct Above:          # dL/dh_t, from what reads the states
+    const void* dh          # (N, M), may be where dL/da is written; or (B, M) where `last`
+    const void* dz          # (N, K), or (B, K) where `last`: dL/da2_t, and
+    const void* ho_back     # W1 packed, if dL/dh_t = dL/da2_t W1 is still to be computed; or NULL
+    Py_ssize_t K
+    bint last               # only the last state of each sequence is read
 
 
 cdef Py_ssize_t parts_of(Py_ssize_t B, Py_ssize_t N, Network net, bint backward) noexcept nogil
@@ -39,19 +60,19 @@ cdef Py_ssize_t alive_of(const Batch* batch, Py_ssize_t part, Py_ssize_t t) noex
 
 cdef Py_ssize_t limit_of(const Batch* batch, Network net) noexcept nogil
 
-cdef Extent measure(const Batch* batch, Py_ssize_t part, Py_ssize_t checkpoint) noexcept nogil
+cdef Extent measure(
+    const Batch* batch, Py_ssize_t part, bint whole, Py_ssize_t checkpoint
+) noexcept nogil
 
 cdef void cut(
     Extent* extent,
     Py_ssize_t* chunks,
     Py_ssize_t* segments,
     const Batch* batch,
+    bint whole,
     Py_ssize_t checkpoint,
 ) noexcept nogil
 
-cdef Steps steps_of(
-    const Py_ssize_t* alive,
-    Py_ssize_t first,
-    Py_ssize_t end,
-    const Extent* extent,
-) noexcept nogil
+cdef Steps steps_of(const Layout* layout, Py_ssize_t chunk) noexcept nogil
+
+cdef Py_ssize_t rows_of(const Layout* layout, Py_ssize_t segment) noexcept nogil

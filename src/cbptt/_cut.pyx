@@ -26,9 +26,9 @@ cdef:
 
 cdef Py_ssize_t parts_of(Py_ssize_t B, Py_ssize_t N, Network net, bint backward) noexcept nogil:
     """Into how many parts a batch of B sequences and N steps falls"""
-    cdef Py_ssize_t D = net.layer.D, M = net.layer.M, parts = 1
-    cdef Py_ssize_t most = min(B // (PART_ROWS if net.layer.small else PART_ROWS_LARGE), MOST_PARTS)
-    cdef double flops = N * (6. * M * M + 4. * D * M)
+    cdef Py_ssize_t parts = 1
+    cdef Py_ssize_t most = min(B // (PART_ROWS_LARGE if net.uses_blas else PART_ROWS), MOST_PARTS)
+    cdef double flops = N * net.training_flops
     if most < 2 and backward:
         most = min(B // FEWEST_ROWS, 2)
     while 2 * parts <= most and flops >= 2 * parts * PART_FLOPS:
@@ -65,10 +65,12 @@ cdef Py_ssize_t limit_of(const Batch* batch, Network net) noexcept nogil:
     cdef Py_ssize_t most = (batch.B + batch.n_parts - 1) // batch.n_parts, t, N = 0
     for t in range(batch.T):
         N += min(batch.alive[t], most)
-    return min(CHUNK if net.layer.small else CHUNK_BLAS, max(SHORTEST_CHUNK, N // 4))
+    return min(CHUNK_BLAS if net.uses_blas else CHUNK, max(SHORTEST_CHUNK, N // 4))
 
 
-cdef Extent measure(const Batch* batch, Py_ssize_t part, Py_ssize_t checkpoint) noexcept nogil:
+cdef Extent measure(
+    const Batch* batch, Py_ssize_t part, bint whole, Py_ssize_t checkpoint
+) noexcept nogil:
     """What a part of this batch takes"""
     cdef Extent e
     cdef Py_ssize_t t
@@ -78,7 +80,7 @@ cdef Extent measure(const Batch* batch, Py_ssize_t part, Py_ssize_t checkpoint) 
     for t in range(batch.T):
         e.N += alive_of(batch, part, t)
         e.T += alive_of(batch, part, t) > 0
-    cut(&e, NULL, NULL, batch, checkpoint)
+    cut(&e, NULL, NULL, batch, whole, checkpoint)
     return e
 
 
@@ -87,6 +89,7 @@ cdef void cut(
     Py_ssize_t* chunks,     # OUT (n_chunks + 1,)    the step at which each begins; or NULL: count
     Py_ssize_t* segments,   # OUT (n_segments + 1,)  the chunk at which each begins
     const Batch* batch,
+    bint whole,             # all steps are one segment: those of a network of two directions
     Py_ssize_t checkpoint,  # steps of a segment, or those of a chunk; 0: one segment of all
 ) noexcept nogil:
     """Cut a part's steps into chunks, and those into segments
@@ -96,18 +99,18 @@ cdef void cut(
     back begins; forward only, from the beginning, and each chunk is a segment.
     """
     if batch.backward:
-        cut_from_end(e, chunks, segments, batch, checkpoint)
+        cut_from_end(e, chunks, segments, batch, 0 if whole else checkpoint)
     else:
-        cut_from_beginning(e, chunks, segments, batch)
+        cut_from_beginning(e, chunks, segments, batch, whole)
 
 
 cdef void cut_from_beginning(
-    Extent* e, Py_ssize_t* chunks, Py_ssize_t* segments, const Batch* batch
+    Extent* e, Py_ssize_t* chunks, Py_ssize_t* segments, const Batch* batch, bint whole
 ) noexcept nogil:
     cdef Py_ssize_t t = 0, n, c = 0
     while t < e.T:
         if chunks != NULL:
-            chunks[c], segments[c] = t, c
+            chunks[c], segments[0 if whole else c] = t, 0 if whole else c
         n = alive_of(batch, e.part, t)
         t += 1
         while t < e.T and n + alive_of(batch, e.part, t) <= batch.limit:
@@ -116,8 +119,9 @@ cdef void cut_from_beginning(
         e.chunk = max(e.chunk, n)
         c += 1
     if chunks != NULL:
-        chunks[c], segments[c] = e.T, c
-    e.segment, e.n_chunks, e.n_segments = e.chunk, c, c
+        chunks[c], segments[1 if whole else c] = e.T, c
+    e.segment = e.N if whole else e.chunk
+    e.n_chunks, e.n_segments = c, 1 if whole else c
 
 
 cdef void cut_from_end(
@@ -154,18 +158,21 @@ cdef void cut_from_end(
         e.n_chunks, e.n_segments = -c, -s  # counted from 0 down
 
 
-cdef Steps steps_of(
-    const Py_ssize_t* alive,    # IN (T,)  of the part
-    Py_ssize_t first,
-    Py_ssize_t end,
-    const Extent* extent,
-) noexcept nogil:
-    """The steps first..end - 1 of a part"""
+cdef Steps steps_of(const Layout* layout, Py_ssize_t chunk) noexcept nogil:
+    """The steps of a chunk"""
+    cdef Py_ssize_t first = layout.chunks[chunk], end = layout.chunks[chunk + 1]
     return Steps(
-        alive=alive + first,
+        B=layout.extent.B,
+        alive=layout.alive + first,
         first=first,
         T=end - first,
-        N=count_rows(alive, first, end),
-        n_before=alive[first - 1] if first > 0 else extent.B,
-        n_after=alive[end] if end < extent.T else 0,
+        N=count_rows(layout.alive, first, end),
+        n_before=layout.alive[first - 1] if first > 0 else layout.extent.B,
+        n_after=layout.alive[end] if end < layout.extent.T else 0,
     )
+
+
+cdef Py_ssize_t rows_of(const Layout* layout, Py_ssize_t segment) noexcept nogil:
+    """How many rows a segment has"""
+    return count_rows(layout.alive, layout.chunks[layout.segments[segment]],
+                      layout.chunks[layout.segments[segment + 1]])

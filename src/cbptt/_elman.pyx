@@ -11,38 +11,30 @@ from cython cimport floating
 from libc.string cimport memcpy
 
 from cbptt._blas cimport fill_rows, gemm
-from cbptt._cut cimport Steps
+from cbptt._cut cimport Above, Steps
 from cbptt._kernels cimport (
     IDENTITY, activate, backward_step, forward_step, multiply, padded, times_derivative
 )
-from cbptt._network cimport Layer, Packed
-
-
-# Fewer rows of a step than these are not worth reading W0 or W1 for at each step.
-cdef Py_ssize_t FOLDED_ROWS = 6
-
-
-cdef bint folds(Py_ssize_t B) noexcept nogil:
-    """Whether the products with W0 and W1 join the recurrent one, step by step"""
-    return B >= FOLDED_ROWS
+from cbptt._network cimport Layer, PackedLayer
 
 
 cdef void elman_forward(
     floating* h,            # OUT   (N, M)
     floating* inner,        # OUT   (N, M)  m h_{t-1}, what W11 reads; or NULL: h_{t-1} itself
     floating* state,        # INOUT (B, M)  h before these steps; after them, also where one ended
-    const floating* x,      # IN    (N, D), rows D apart
+    const floating* x,      # IN    (N, D), rows ldx apart
     const floating* mask,   # IN    (B, M)  m, of dropout in the recurrence; or NULL: ones
     const floating* theta,  # IN    (P,)
-    const Packed* packed,
+    const PackedLayer* packed,
     const Layer* layer,
     const Steps* steps,
+    bint fold,              # whether W0 x_t joins the recurrent product, step by step
 ) noexcept nogil:
     """a_t = W0 x_t + W11 m h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
     cdef:
         Py_ssize_t D = layer.D, M = layer.M, L = layer.L, t, n_alive, n_next
-        bint folded = packed.ih != NULL and folds(steps.alive[0])
-        const floating* bias_h = <const floating*> packed.bias_h
+        bint folded = packed.ih != NULL and fold
+        const floating* bias_h = <const floating*> packed.bias
         const floating* hh = <const floating*> packed.hh
         floating* h_t = h
         const floating* h_prev = state
@@ -51,9 +43,9 @@ cdef void elman_forward(
     # a_t = W0 x_t + b0, all steps at once
     if packed.ih == NULL:
         fill_rows(h, bias_h, steps.N, L)
-        gemm(h, L, x, D, theta + layer.weight_ih, D, steps.N, M, D, False, True, <floating> 1)
+        gemm(h, L, x, layer.ldx, theta + layer.weight_ih, D, steps.N, M, D, False, True, <floating> 1)
     elif not folded:
-        forward_step(h, bias_h, 0, x, D, <const floating*> packed.ih, <const floating*> NULL,
+        forward_step(h, bias_h, 0, x, layer.ldx, <const floating*> packed.ih, <const floating*> NULL,
                      <const floating*> NULL, steps.N, M, D, IDENTITY)
 
     for t in range(steps.T):
@@ -68,10 +60,10 @@ cdef void elman_forward(
         # h_t = f(a_t)
         if folded:
             # with a_t = W0 x_t + b0, while h_t is in registers
-            forward_step(h_t, bias_h, 0, x_t, D, <const floating*> packed.ih, h_prev, hh, n_alive,
+            forward_step(h_t, bias_h, 0, x_t, layer.ldx, <const floating*> packed.ih, h_prev, hh, n_alive,
                          M, D, layer.f)
         elif hh != NULL:
-            forward_step(h_t, h_t, L, x_t, D, <const floating*> NULL, h_prev, hh, n_alive, M, D,
+            forward_step(h_t, h_t, L, x_t, layer.ldx, <const floating*> NULL, h_prev, hh, n_alive, M, D,
                          layer.f)
         else:
             gemm(h_t, L, h_prev, L, theta + layer.weight_hh, M, n_alive, M, M, False, True,
@@ -82,7 +74,7 @@ cdef void elman_forward(
         memcpy(state + n_next * L, h_t + n_next * L, (n_alive - n_next) * L * sizeof(floating))
         h_prev = h_t
         h_t += n_alive * L
-        x_t += n_alive * D
+        x_t += n_alive * layer.ldx
 
 
 cdef void elman_backward(
@@ -93,7 +85,7 @@ cdef void elman_backward(
     const floating* mask,   # IN    (B, M)  as forward
     floating* dh_inner,     # scratch (B, M); or NULL without a mask
     const floating* theta,  # IN    (P,)
-    const Packed* packed,
+    const PackedLayer* packed,
     const Layer* layer,
     const Steps* steps,
 ) noexcept nogil:
@@ -131,6 +123,8 @@ cdef void elman_backward(
                 backward_step(da_t, dh_t, dz_t, NULL if last else ho_back, da_next, hh_back,
                               h + row * L, n_next, M, K, layer.f)
             else:
+                if dh_t != NULL and dh_t != da_t:
+                    memcpy(da_t, dh_t, n_next * L * sizeof(floating))
                 gemm(da_t, L, da_next, L, theta + layer.weight_hh, M, n_next, M, M, False, False,
                      <floating> (0 if last else 1))
                 times_derivative(da_t, h + row * L, n_next * L, layer.f)
@@ -153,7 +147,7 @@ cdef void elman_close(
     const floating* carry,  # IN  (n, M)  dL/da_{t+1}
     const floating* mask,   # IN  (n, M)  as forward
     const floating* theta,  # IN  (P,)
-    const Packed* packed,
+    const PackedLayer* packed,
     const Layer* layer,
     Py_ssize_t n,
 ) noexcept nogil:

@@ -129,7 +129,7 @@ cdef void predict_rows(
     read_out(z, h, theta, packed, head, R)
     if activated:
         output(z, head.LK, R, head.K, head.f)
-    scatter_rows(predictions, z, head.LK, rows, R, head.K)
+    scatter_rows(predictions, head.K, z, head.LK, rows, R, head.K)
 
 
 cdef double add_losses(
@@ -170,8 +170,8 @@ cdef double add_losses(
     # dL/dW1 = sum_t dz_t h_t'
     # dL/db1 = sum_t dz_t
     if head.small:
-        pack_columns(left, R, 0, dz, R, K)
-        pack_columns(right, R, 0, h, R, M)
+        pack_columns(left, R, 0, dz, LK, R, K)
+        pack_columns(right, R, 0, h, L, R, M)
         add_transposed(dweight_ho, M, left, right, R, K, M, add)
     else:
         gemm(dweight_ho, M, dz, LK, h, L, K, M, R, True, False, <floating> add)

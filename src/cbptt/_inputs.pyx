@@ -4,23 +4,22 @@ from cython cimport floating
 
 from cbptt._cut cimport Steps
 from cbptt._kernels cimport multiply
-from cbptt._packing cimport gather_rows
 
 
-cdef void gather_inputs(
-    floating* x,                # OUT (N, D)
-    const Inputs* inputs,
-    const Py_ssize_t* order,    # IN  (B,)  the ids of the sequences
-    const Py_ssize_t* rows,     # IN  (N,)  where the steps stand in the flat buffer
-    Py_ssize_t D,
+cdef void mask_rows(
+    floating* to,               # OUT (N, D), rows ldx apart; may be x
+    const floating* x,          # IN  (N, D), rows ldx apart
+    const floating* masks,      # IN  (n, D), rows ld_masks apart
+    Py_ssize_t ld_masks,
+    const Py_ssize_t* order,    # IN  (B,)
     const Steps* steps,
+    Py_ssize_t ldx,
+    Py_ssize_t D,
 ) noexcept nogil:
-    """x_t, or m x_t, where a sequence's mask is the same at each step (Gal & Ghahramani 2016)"""
+    """m x_t, where a sequence's mask is the same at each step (Gal & Ghahramani 2016)"""
     cdef Py_ssize_t t, b
-    cdef const floating* masks = <const floating*> inputs.input_masks
-    gather_rows(x, D, <const floating*> inputs.values, D, rows, steps.N, D)
-    if masks != NULL:
-        for t in range(steps.T):
-            for b in range(steps.alive[t]):
-                multiply(x, <const floating*> x, masks + order[b] * D, D)
-                x += D
+    for t in range(steps.T):
+        for b in range(steps.alive[t]):
+            multiply(to, x, masks + order[b] * ld_masks, D)
+            to += ldx
+            x += ldx

@@ -3,6 +3,41 @@
 from cython cimport floating
 
 
+cdef extern from "cells.h" nogil:
+    # One step of a cell with gates; what each field is stands in the header.
+    ctypedef struct CellForward "cbptt_cell_forward":
+        void* gates
+        void* h
+        void* c
+        const void* c_prev
+        const void* h_prev
+        const void* inner
+        const void* x
+        Py_ssize_t ldx, D
+        const void* sums
+        Py_ssize_t ld_sums
+        const void* sums_n
+        Py_ssize_t ld_sums_n
+        const void* bias_q
+        const void* ih
+        const void* hh
+        const void* ih_n
+        const void* hh_q
+        Py_ssize_t n, M
+
+    ctypedef struct CellBackward "cbptt_cell_backward":
+        void* gates
+        void* running
+        const void* dh
+        const void* next
+        const void* mask
+        const void* back
+        const void* c
+        const void* c_prev
+        const void* h_prev
+        Py_ssize_t n, M
+
+
 cdef enum Function:
     IDENTITY, LOGISTIC, TANH, RELU, SOFTMAX
 
@@ -38,6 +73,7 @@ cdef void pack_matrix(
     Py_ssize_t K,
     Py_ssize_t M,
     bint transpose,
+    Py_ssize_t stride,
 ) noexcept nogil
 
 cdef void forward_step(
@@ -69,18 +105,31 @@ cdef void backward_step(
     int f,
 ) noexcept nogil
 
+cdef void multiply_rows(
+    floating* c,            # INOUT (n, M)  C = A P, or C += A P where add
+    const floating* a,      # IN    (n, K), rows lda apart
+    Py_ssize_t lda,
+    const floating* packed,
+    Py_ssize_t n,
+    Py_ssize_t M,
+    Py_ssize_t K,
+    bint add,
+) noexcept nogil
+
 cdef void pack_columns(
     floating* p,        # OUT (total * padded(m),)  rows first..first + rows of a chunk
     Py_ssize_t total,
     Py_ssize_t first,
-    const floating* a,  # IN  (rows, m)
+    const floating* a,  # IN  (rows, m), rows lda apart
+    Py_ssize_t lda,
     Py_ssize_t rows,
     Py_ssize_t m,
 ) noexcept nogil
 
 cdef void pack_inputs(
     floating* p,        # OUT (rows * padded(D + 1),)
-    const floating* x,  # IN  (rows, D), rows D apart
+    const floating* x,  # IN  (rows, D), rows ldx apart
+    Py_ssize_t ldx,
     Py_ssize_t rows,
     Py_ssize_t D,
 ) noexcept nogil
@@ -95,6 +144,11 @@ cdef void add_transposed(
     Py_ssize_t n,
     bint add,
 ) noexcept nogil
+
+cdef void lstm_step(const floating* kind, const CellForward* step) noexcept nogil
+cdef void lstm_step_back(const floating* kind, const CellBackward* step) noexcept nogil
+cdef void gru_step(const floating* kind, const CellForward* step) noexcept nogil
+cdef void gru_step_back(const floating* kind, const CellBackward* step) noexcept nogil
 
 cdef Py_ssize_t padded(Py_ssize_t n, size_t itemsize) noexcept nogil
 

@@ -18,7 +18,7 @@ cdef extern from "kernels.h":
         void (*derivative)(float* d, const float* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(float* x, Py_ssize_t n) noexcept nogil
         void (*pack)(
-            float* p, const float* w, Py_ssize_t K, Py_ssize_t M, bint transpose
+            float* p, const float* w, Py_ssize_t K, Py_ssize_t M, bint transpose, Py_ssize_t stride
         ) noexcept nogil
         void (*step)(
             float* c, const float* s, Py_ssize_t lds,
@@ -31,19 +31,23 @@ cdef extern from "kernels.h":
             Py_ssize_t rows, Py_ssize_t m
         ) noexcept nogil
         void (*pack_inputs)(
-            float* p, const float* x, Py_ssize_t rows, Py_ssize_t D
+            float* p, const float* x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t D
         ) noexcept nogil
         void (*add_transposed)(
             float* c, Py_ssize_t ldc, const float* a, const float* b,
             Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n, bint add
         ) noexcept nogil
+        void (*lstm_forward)(const CellForward* step) noexcept nogil
+        void (*lstm_backward)(const CellBackward* step) noexcept nogil
+        void (*gru_forward)(const CellForward* step) noexcept nogil
+        void (*gru_backward)(const CellBackward* step) noexcept nogil
 
     ctypedef struct table_f64 "cbptt_table_f64":
         void (*activate)(double* x, Py_ssize_t n, int f) noexcept nogil
         void (*derivative)(double* d, const double* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(double* x, Py_ssize_t n) noexcept nogil
         void (*pack)(
-            double* p, const double* w, Py_ssize_t K, Py_ssize_t M, bint transpose
+            double* p, const double* w, Py_ssize_t K, Py_ssize_t M, bint transpose, Py_ssize_t stride
         ) noexcept nogil
         void (*step)(
             double* c, const double* s, Py_ssize_t lds,
@@ -56,12 +60,16 @@ cdef extern from "kernels.h":
             Py_ssize_t rows, Py_ssize_t m
         ) noexcept nogil
         void (*pack_inputs)(
-            double* p, const double* x, Py_ssize_t rows, Py_ssize_t D
+            double* p, const double* x, Py_ssize_t ldx, Py_ssize_t rows, Py_ssize_t D
         ) noexcept nogil
         void (*add_transposed)(
             double* c, Py_ssize_t ldc, const double* a, const double* b,
             Py_ssize_t rows, Py_ssize_t m, Py_ssize_t n, bint add
         ) noexcept nogil
+        void (*lstm_forward)(const CellForward* step) noexcept nogil
+        void (*lstm_backward)(const CellBackward* step) noexcept nogil
+        void (*gru_forward)(const CellForward* step) noexcept nogil
+        void (*gru_backward)(const CellBackward* step) noexcept nogil
 
     ctypedef struct kernels "cbptt_kernels":
         const char* isa
@@ -160,12 +168,13 @@ cdef void pack_matrix(
     Py_ssize_t K,
     Py_ssize_t M,
     bint transpose,
+    Py_ssize_t stride,   # 1; or every stride-th panel of p, so that several are packed in turns
 ) noexcept nogil:
     """Lay out a matrix, or its transpose, for the steps"""
     if floating is float:
-        chosen.f32.pack(p, w, K, M, transpose)
+        chosen.f32.pack(p, w, K, M, transpose, stride)
     else:
-        chosen.f64.pack(p, w, K, M, transpose)
+        chosen.f64.pack(p, w, K, M, transpose, stride)
 
 
 cdef void forward_step(
@@ -222,33 +231,53 @@ cdef void backward_step(
                         h_t, n, M, f)
 
 
+cdef void multiply_rows(
+    floating* c,            # INOUT (n, M)  C = A P, or C += A P where add
+    const floating* a,      # IN    (n, K), rows lda apart
+    Py_ssize_t lda,
+    const floating* packed, # IN    P (K, M) from pack_matrix
+    Py_ssize_t n,
+    Py_ssize_t M,
+    Py_ssize_t K,
+    bint add,
+) noexcept nogil:
+    """The product of some rows with a packed matrix"""
+    cdef Py_ssize_t L = padded(M, sizeof(floating))
+    cdef const floating* s = c if add else NULL
+    if floating is float:
+        chosen.f32.step(c, s, L, a, lda, packed, K, NULL, 0, NULL, 0, NULL, n, M, IDENTITY)
+    else:
+        chosen.f64.step(c, s, L, a, lda, packed, K, NULL, 0, NULL, 0, NULL, n, M, IDENTITY)
+
+
 cdef void pack_columns(
     floating* p,        # OUT (total * padded(m),)  rows first..first + rows of a chunk
     Py_ssize_t total,
     Py_ssize_t first,
-    const floating* a,  # IN  (rows, m)
+    const floating* a,  # IN  (rows, m), rows lda apart
+    Py_ssize_t lda,
     Py_ssize_t rows,
     Py_ssize_t m,
 ) noexcept nogil:
     """Lay out rows of a chunk as a side of `add_transposed`"""
-    cdef Py_ssize_t L = padded(m, sizeof(floating))
     if floating is float:
-        chosen.f32.pack_columns(p, total, first, a, L, rows, m)
+        chosen.f32.pack_columns(p, total, first, a, lda, rows, m)
     else:
-        chosen.f64.pack_columns(p, total, first, a, L, rows, m)
+        chosen.f64.pack_columns(p, total, first, a, lda, rows, m)
 
 
 cdef void pack_inputs(
     floating* p,        # OUT (rows * padded(D + 1),)
-    const floating* x,  # IN  (rows, D), rows D apart
+    const floating* x,  # IN  (rows, D), rows ldx apart
+    Py_ssize_t ldx,
     Py_ssize_t rows,
     Py_ssize_t D,
 ) noexcept nogil:
     """Lay out [x, 1] as a side of `add_transposed`"""
     if floating is float:
-        chosen.f32.pack_inputs(p, x, rows, D)
+        chosen.f32.pack_inputs(p, x, ldx, rows, D)
     else:
-        chosen.f64.pack_inputs(p, x, rows, D)
+        chosen.f64.pack_inputs(p, x, ldx, rows, D)
 
 
 cdef void add_transposed(
@@ -266,6 +295,36 @@ cdef void add_transposed(
         chosen.f32.add_transposed(c, ldc, a, b, rows, m, n, add)
     else:
         chosen.f64.add_transposed(c, ldc, a, b, rows, m, n, add)
+
+
+# ---- the cells with gates ------------------------------------------------------------------------
+
+cdef void lstm_step(const floating* kind, const CellForward* step) noexcept nogil:
+    if floating is float:
+        chosen.f32.lstm_forward(step)
+    else:
+        chosen.f64.lstm_forward(step)
+
+
+cdef void lstm_step_back(const floating* kind, const CellBackward* step) noexcept nogil:
+    if floating is float:
+        chosen.f32.lstm_backward(step)
+    else:
+        chosen.f64.lstm_backward(step)
+
+
+cdef void gru_step(const floating* kind, const CellForward* step) noexcept nogil:
+    if floating is float:
+        chosen.f32.gru_forward(step)
+    else:
+        chosen.f64.gru_forward(step)
+
+
+cdef void gru_step_back(const floating* kind, const CellBackward* step) noexcept nogil:
+    if floating is float:
+        chosen.f32.gru_backward(step)
+    else:
+        chosen.f64.gru_backward(step)
 
 
 cdef Py_ssize_t padded(Py_ssize_t n, size_t itemsize) noexcept nogil:

@@ -4,11 +4,12 @@ from cython cimport floating
 
 from cbptt._arena cimport Arena, Store
 from cbptt._network cimport Network, Packed
+from cbptt._recurrence cimport Track
 
 
 cdef struct Stepping:   # the work memory of a step of n sequences
-    void* h_prev        # (n, M)  in: the states before the step; out: after it
-    void* h_t           # (n, M)
+    Py_ssize_t n
+    Track* tracks       # (n_tracks,)  in their state: that before the step, and after it
     void* z             # (n, K)
 
 

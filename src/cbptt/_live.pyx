@@ -15,9 +15,13 @@ from libc.string cimport memcmp, memcpy, memset
 from cbptt._arena cimport (
     Arena, Store, arena_in, comparing, counting, release, require_whole, reserve, take
 )
+from cbptt._cut cimport Steps
 from cbptt._kernels cimport IDENTITY, flush_denormals, forward_step, restore_mode
 from cbptt._losses cimport output
-from cbptt._network cimport MATRICES, STEPS, Network, Packed, pack_parameters, place_packed
+from cbptt._network cimport (
+    BLOCKS, LSTM, RNN, STEPS, Head, Layer, Network, Packed, pack_parameters, place_packed
+)
+from cbptt._recurrence cimport Track, Workspace, recur_forward
 
 
 cdef enum:
@@ -26,36 +30,65 @@ cdef enum:
 
 cdef void place_step(Stepping* s, Arena* arena, Network net, Py_ssize_t n) noexcept nogil:
     """The work memory of a step of n sequences"""
-    s.h_prev = take(arena, n * net.layer.L, net.itemsize)
-    s.h_t = take(arena, n * net.layer.L, net.itemsize)
-    s.z = take(arena, n * net.head.LK, net.itemsize)
+    cdef Py_ssize_t size = net.itemsize, i
+    cdef const Layer* layer
+    cdef Track counted
+    cdef Track* track
+    s.n = n
+    s.tracks = <Track*> take(arena, net.n_tracks, sizeof(Track))
+    for i in range(net.n_tracks):
+        layer = &net.layers[i]
+        track = &counted if s.tracks == NULL else &s.tracks[i]
+        memset(track, 0, sizeof(Track))
+        track.state = take(arena, layer.S * n * layer.L, size)
+        track.tape.h = take(arena, n * layer.L, size)
+        if layer.cell == LSTM:
+            track.tape.c = take(arena, n * layer.L, size)
+        if layer.cell != RNN:
+            track.tape.gates = take(arena, n * BLOCKS * layer.L, size)
+    s.z = take(arena, n * net.head.LK, size)
 
 
 cdef void load_states(
     Stepping* s,
-    const floating* states,     # IN (n, M)
+    const floating* states,     # IN (n, state_width)
     Network net,
     Py_ssize_t n,
 ) noexcept nogil:
     """Copy states to where `advance` reads them"""
-    cdef Py_ssize_t M = net.layer.M, L = net.layer.L, i
-    cdef floating* h_prev = <floating*> s.h_prev
-    # numbers between the rows are multiplied by zeros, so they must be finite
-    memset(h_prev, 0, n * L * sizeof(floating))
-    for i in range(n):
-        memcpy(h_prev + i * L, states + i * M, M * sizeof(floating))
+    cdef Py_ssize_t M, L, i, j, b
+    cdef const Layer* layer
+    cdef floating* state
+    for i in range(net.n_tracks):
+        layer = &net.layers[i]
+        M, L = layer.M, layer.L
+        state = <floating*> s.tracks[i].state
+        # numbers between the rows are multiplied by zeros, so they must be finite
+        memset(state, 0, layer.S * n * L * sizeof(floating))
+        for j in range(layer.S):
+            for b in range(n):
+                memcpy(state + (j * n + b) * L,
+                       states + b * net.state_width + layer.state + j * M, M * sizeof(floating))
 
 
 cdef void store_states(
-    floating* states,           # OUT (n, M)
+    floating* states,           # OUT (n, state_width)
     const Stepping* s,
     Network net,
     Py_ssize_t n,
 ) noexcept nogil:
     """Copy the states that `advance` has left"""
-    cdef Py_ssize_t M = net.layer.M, L = net.layer.L, i
-    for i in range(n):
-        memcpy(states + i * M, <const floating*> s.h_prev + i * L, M * sizeof(floating))
+    cdef Py_ssize_t M, i, j, b
+    cdef const Layer* layer
+    cdef const floating* state
+    for i in range(net.n_tracks):
+        layer = &net.layers[i]
+        M = layer.M
+        state = <const floating*> s.tracks[i].state
+        for j in range(layer.S):
+            for b in range(n):
+                memcpy(states + b * net.state_width + layer.state + j * M,
+                       state + (j * n + b) * layer.L, M * sizeof(floating))
 
 
 cdef floating* advance(
@@ -65,26 +98,32 @@ cdef floating* advance(
     Network net,
     Py_ssize_t n,
 ) noexcept nogil:
-    """a1_t = W0 x_t + W11 h_{t-1} + b0,  h_t = f(a1_t),  a2_t = W1 h_t + b1; return a2_t
+    """One step through all layers, and a2_t = W1 h_t + b1, which is returned
 
     Rows of a2 lie LK = padded(K) apart.
     """
-    cdef Py_ssize_t D = net.layer.D, M = net.layer.M, K = net.head.K, L = net.layer.L
-    forward_step(<floating*> s.h_t, <const floating*> packed.bias_h, 0, x, D,
-                 <const floating*> packed.ih, <const floating*> s.h_prev,
-                 <const floating*> packed.hh, n, M, D, net.layer.f)
-    forward_step(<floating*> s.z, <const floating*> packed.bias_o, 0, <const floating*> s.h_t, L,
+    cdef:
+        const Head* head = &net.head
+        Steps steps = Steps(B=n, alive=&s.n, first=0, T=1, N=n, n_before=n, n_after=0)
+        Py_ssize_t i
+        const void* y = x
+        Workspace none
+    memset(&none, 0, sizeof(Workspace))
+    for i in range(net.n_tracks):
+        s.tracks[i].tape.x = <void*> y
+        recur_forward(&s.tracks[i], &none, 0, x, &packed.layers[i], &net.layers[i], &steps, True)
+        y = s.tracks[i].tape.h
+    forward_step(<floating*> s.z, <const floating*> packed.bias_o, 0, <const floating*> y, head.L,
                  <const floating*> packed.oh, <const floating*> NULL, <const floating*> NULL, n,
-                 K, M, IDENTITY)
-    s.h_prev, s.h_t = s.h_t, s.h_prev
+                 head.K, head.M, IDENTITY)
     return <floating*> s.z
 
 
 cdef void step(
     floating* out,              # OUT (n, K)  h2
-    floating* h_new,            # OUT (n, M)
+    floating* h_new,            # OUT (n, state_width)
     const floating* x,          # IN  (n, D)
-    const floating* h,          # IN  (n, M)
+    const floating* h,          # IN  (n, state_width)
     Stepping* s,                # scratch
     const Packed* packed,
     Network net,
@@ -167,6 +206,8 @@ cdef class Live:
 
     def __cinit__(self, Network net, Parameters parameters, object empty, object dtype):
         cdef Arena arena
+        if net.n_directions == 2:
+            raise ValueError("a network of two directions reads whole sequences")
         self.net, self.parameters, self.empty, self.dtype = net, parameters, empty, dtype
         self.one_out, self.one_h = ((1, net.head.K), dtype), ((1, net.state_width), dtype)
         self.single = net.itemsize == sizeof(float)
@@ -197,7 +238,7 @@ cdef class Live:
     cdef void _pack(self) noexcept:
         cdef Py_ssize_t item
         memcpy(self.seen, self.theta.buf, self.theta.len)
-        for item in range(MATRICES):
+        for item in range(self.net.n_items):
             if self.single:
                 pack_parameters(&self.packed, <const float*> self.seen, self.net, item)
             else:
@@ -214,16 +255,16 @@ cdef class Live:
         Parameters
         ----------
         x : (n, D) array of the network's precision, C-contiguous
-        h : (n, M) likewise
+        h : (n, state_width) array, as x
 
         Returns
         -------
-        (out, h_new) : (n, K) and (n, M) arrays; or None, where x or h is not as described or not
+        (out, h_new) : (n, K) and (n, state_width) arrays; or None, where x or h is not as described or not
             finite.
         """
         cdef:
             Network net = self.net
-            Py_ssize_t D = net.layer.D, K = net.head.K, M = net.state_width, n
+            Py_ssize_t D = net.layers[0].D, K = net.head.K, M = net.state_width, n
             Py_buffer of_x, of_h, of_out, of_h_new
             char code = b"f" if self.single else b"d"
             char on_stack[ON_STACK]

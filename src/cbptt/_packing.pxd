@@ -71,10 +71,21 @@ cdef void repeat_row(
 ) noexcept nogil
 
 cdef void scatter_rows(
-    floating* flat,          # INOUT (*, C), rows C apart  flat[rows[r]] = packed[r]
+    floating* flat,          # INOUT (*, C), rows ld_flat apart  flat[rows[r]] = packed[r]
+    Py_ssize_t ld_flat,
     const floating* packed,  # IN    (R, C), rows ld apart
     Py_ssize_t ld,
     const Py_ssize_t* rows,  # IN    (R,)
+    Py_ssize_t R,
+    Py_ssize_t C,
+) noexcept nogil
+
+cdef void add_scattered(
+    floating* flat,          # INOUT (*, C), rows ld_flat apart  flat[rows[r]] += packed[r]
+    Py_ssize_t ld_flat,
+    const floating* packed,  # IN    (R, C), rows ld apart
+    Py_ssize_t ld,
+    const Py_ssize_t* rows,  # IN    (R,)  no row twice
     Py_ssize_t R,
     Py_ssize_t C,
 ) noexcept nogil

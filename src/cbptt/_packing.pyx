@@ -157,7 +157,8 @@ cdef void repeat_row(
 
 
 cdef void scatter_rows(
-    floating* flat,          # INOUT (*, C), rows C apart  flat[rows[r]] = packed[r]
+    floating* flat,          # INOUT (*, C), rows ld_flat apart  flat[rows[r]] = packed[r]
+    Py_ssize_t ld_flat,
     const floating* packed,  # IN    (R, C), rows ld apart
     Py_ssize_t ld,
     const Py_ssize_t* rows,  # IN    (R,)
@@ -166,7 +167,24 @@ cdef void scatter_rows(
 ) noexcept nogil:
     cdef Py_ssize_t r
     for r in range(R):
-        copy_row(flat + rows[r] * C, packed + r * ld, C)
+        copy_row(flat + rows[r] * ld_flat, packed + r * ld, C)
+
+
+cdef void add_scattered(
+    floating* flat,          # INOUT (*, C), rows ld_flat apart  flat[rows[r]] += packed[r]
+    Py_ssize_t ld_flat,
+    const floating* packed,  # IN    (R, C), rows ld apart
+    Py_ssize_t ld,
+    const Py_ssize_t* rows,  # IN    (R,)  no row twice
+    Py_ssize_t R,
+    Py_ssize_t C,
+) noexcept nogil:
+    cdef Py_ssize_t r, c
+    cdef floating* to
+    for r in range(R):
+        to = flat + rows[r] * ld_flat
+        for c in range(C):
+            to[c] += packed[r * ld + c]
 
 
 cdef void gather_one_hot(

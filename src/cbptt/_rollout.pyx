@@ -23,7 +23,7 @@ cdef struct Rolling:        # the work memory of n sequences
 
 cdef void place(Rolling* rolling, Arena* arena, Network net, Py_ssize_t n) noexcept nogil:
     place_step(&rolling.stepping, arena, net, n)
-    rolling.x = take(arena, n * net.layer.D, net.itemsize)
+    rolling.x = take(arena, n * net.layers[0].D, net.itemsize)
 
 
 cdef int allocate(Store* store, Rolling* rolling, Network net, Py_ssize_t n) except -1:
@@ -83,7 +83,7 @@ def forecast(
     cdef:
         Network net = live.net
         Py_ssize_t n = series.shape[0], n_lags = lags.shape[0], E = known.shape[2]
-        Py_ssize_t D = net.layer.D, K = net.head.K, LK = net.head.LK, t, i, j, k
+        Py_ssize_t D = net.layers[0].D, K = net.head.K, LK = net.head.LK, t, i, j, k
         floating* z
         floating* x
         Store store
@@ -190,7 +190,7 @@ def sample(
     cdef:
         Network net = live.net
         Py_ssize_t n = symbols.shape[0], T = symbols.shape[1], t, i
-        Py_ssize_t D = net.layer.D, K = net.head.K, LK = net.head.LK
+        Py_ssize_t D = net.layers[0].D, K = net.head.K, LK = net.head.LK
         Py_ssize_t classes = 2 if net.head.f == LOGISTIC else K
         floating* z
         Store store

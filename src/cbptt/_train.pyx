@@ -21,7 +21,7 @@ from cbptt._cut cimport Batch, limit_of, measure, parts_of
 from cbptt._inputs cimport Inputs
 from cbptt._kernels cimport flush_denormals, restore_mode
 from cbptt._network cimport (
-    BACKWARD, EVERY, FORWARD, MATRICES, Network, Packed, pack_parameters, place_packed
+    BACKWARD, EVERY, FORWARD, Network, Packed, pack_parameters, place_packed
 )
 from cbptt._optimizers cimport Outcome, Update, update_parameters
 from cbptt._packing cimport (
@@ -145,7 +145,7 @@ cdef class Task:
         if checkpoint < 0:
             raise ValueError(f"Task got checkpoint={checkpoint}; expected at least 0.")
         self.net, self.memory, self.arrays = network, memory, {}
-        self.given.checkpoint = checkpoint
+        self.given.inputs.checkpoint = checkpoint
 
     def help(self, Team team, Py_ssize_t thread):
         """Take part in the batches that another thread of a team leads, until it is closed.
@@ -188,14 +188,14 @@ cdef void do_part(
         Part part
     part.batch, part.packed = &whole.batch, &whole.packed
     part.given, part.wanted = &task.given, &task.wanted
-    part.layer, part.head = &task.net.layer, &task.net.head
-    part.extent = measure(&whole.batch, item, task.given.checkpoint)
-    place(&part, &arena, task.net.itemsize)
+    part.layout.extent = measure(&whole.batch, item, task.net.n_directions == 2,
+                                 task.given.inputs.checkpoint)
+    place(&part, &arena, task.net)
     if not reserve(store, arena.used):
         task.failure = NO_MEMORY
         return
     arena = arena_in(store)
-    place(&part, &arena, task.net.itemsize)
+    place(&part, &arena, task.net)
     if not is_complete(&arena):
         task.failure = INCOMPLETE
         return
@@ -204,9 +204,9 @@ cdef void do_part(
         gradient = <floating*> task.gradient
         if item > 0:
             gradient = <floating*> whole.gradients + (item - 1) * task.net.P
-    run_part(gradient, losses, &part, <const floating*> task.theta, team, thread)
+    run_part(gradient, losses, &part, <const floating*> task.theta, task.net, team, thread)
     arena = comparing(store)
-    place(&part, &arena, task.net.itemsize)
+    place(&part, &arena, task.net)
     if arena.broken:
         task.failure = OVERRUN
 
@@ -303,7 +303,7 @@ cdef bint lead(
             break
         team.publish(
             phase,
-            MATRICES if phase == PACK else n_parts if phase == RUN else (P + SLICE - 1) // SLICE,
+            task.net.n_items if phase == PACK else n_parts if phase == RUN else (P + SLICE - 1) // SLICE,
             n_parts > 1,
         )
         work(kind, task, team, 0)
@@ -377,7 +377,7 @@ def set_inputs(
     cdef Inputs* inputs = &task.given.inputs
     cdef Py_ssize_t n = starts.shape[0], n_steps = values.shape[0]
     require_idle(task)
-    require("values", values.shape[1], sizeof(floating), task.net.layer.D, task.net.itemsize)
+    require("values", values.shape[1], sizeof(floating), task.net.layers[0].D, task.net.itemsize)
     require("stops", stops.shape[0], 1, n, 1)
     require("h0", h0.shape[0], h0.shape[1], n, task.net.state_width, optional=True)
     if inputs.values != NULL and (inputs.n != n or inputs.n_steps != n_steps):
@@ -434,9 +434,9 @@ def set_masks(Task task, const floating[:, ::1] inputs, const floating[:, ::1] r
     require_idle(task)
     require_given(task, sizeof(floating))
     require("dropout masks of inputs", inputs.shape[0], inputs.shape[1], given.inputs.n,
-            task.net.layer.D, optional=True)
+            task.net.input_width, optional=True)
     require("dropout masks of states", recurrent.shape[0], recurrent.shape[1], given.inputs.n,
-            task.net.layer.M, optional=True)
+            task.net.unit_width, optional=True)
     task.arrays["masks"] = inputs, recurrent
     given.inputs.input_masks = &inputs[0, 0] if inputs.shape[0] > 0 else NULL
     given.inputs.masks = &recurrent[0, 0] if recurrent.shape[0] > 0 else NULL
@@ -473,7 +473,7 @@ def want_derivatives(Task task, floating[:, ::1] dh0, floating[:, ::1] dx):
     require_given(task, sizeof(floating))
     require("dh0", dh0.shape[0], dh0.shape[1], task.given.inputs.n, task.net.state_width,
             optional=True)
-    require("dx", dx.shape[0], dx.shape[1], task.given.inputs.n_steps, task.net.layer.D,
+    require("dx", dx.shape[0], dx.shape[1], task.given.inputs.n_steps, task.net.layers[0].D,
             optional=True)
     task.arrays["derivatives"] = dh0, dx
     task.wanted.dh0 = &dh0[0, 0] if dh0.shape[0] > 0 else NULL
@@ -501,7 +501,7 @@ def want_predictions(
     cdef Py_ssize_t n = task.given.inputs.n, n_steps = task.given.inputs.n_steps
     require_idle(task)
     require_given(task, sizeof(floating))
-    require("hidden", hidden.shape[0], hidden.shape[1], n_steps, task.net.layer.M,
+    require("hidden", hidden.shape[0], hidden.shape[1], n_steps, task.net.head.M,
             optional=True)
     require("final", final.shape[0], final.shape[1], n, task.net.state_width, optional=True)
     require("outputs", predictions.shape[0], predictions.shape[1],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cbptt._kernels import FUNCTIONS
 from cbptt._live import Live, Parameters
 from cbptt._losses import LOSSES, evaluate
-from cbptt._network import READOUTS, Network
+from cbptt._network import CELLS, READOUTS, Network
 from cbptt._train import Memory, Task, predict, set_inputs, want_predictions
 from cbptt.architecture import Architecture, check_blas_size
 from cbptt.data.integers import read_integer
@@ -69,10 +69,17 @@ class Engine:
 
     def __init__(self, architecture: Architecture, parameters: Parameters) -> None:
         self.architecture, self.parameters = architecture, parameters
+        offsets = {name: offset for name, (offset, _) in architecture.layout.entries.items()}
+        places = [
+            {name: offsets.pop(f"{name}{track.suffix}") for name in track.shapes(architecture.cell)}
+            for track in architecture.tracks
+        ]
         self.core = Network(
-            (architecture.n_inputs, architecture.hidden_size, architecture.n_outputs),
+            CELLS[architecture.cell],
+            (architecture.n_inputs, architecture.hidden_sizes, architecture.n_outputs),
+            architecture.bidirectional,
             architecture.layout.size,
-            {name: offset for name, (offset, _) in architecture.layout.entries.items()},
+            [*places, offsets],
             (
                 FUNCTIONS[architecture.activation],
                 FUNCTIONS[architecture.output_activation],
@@ -114,7 +121,7 @@ class Engine:
         """
         self._check(sequences)
         own, n, steps = self.architecture, len(sequences), sequences.n_steps
-        hidden = np.empty((steps if states else 0, own.hidden_size), own.dtype)
+        hidden = np.empty((steps if states else 0, own.output_width), own.dtype)
         outputs = np.empty((steps if self._every else n, own.n_outputs), own.dtype)
         final = np.empty((n if states else 0, own.state_width), own.dtype)
         offsets, theta = sequences.offsets, self.parameters.theta
@@ -209,8 +216,6 @@ class Engine:
                 batches.want(dh0, dx)
             theta = self.parameters.theta
             loss_sum, _ = batches.gradient(gradient, theta, np.arange(n))
-        if inputs and dropout is not None and dropout.inputs.size:
-            dx *= np.repeat(dropout.inputs, sequences.lengths, axis=0)
         return ShardResult(loss_sum, shard.weight_sum, gradient, dh0, dx)
 
     # ---- work memory --------------------------------------------------------------------------

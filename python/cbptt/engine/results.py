@@ -23,9 +23,10 @@ class Forward:
 
     Attributes
     ----------
-    hidden : (T_i, M) per sequence, in X's form: h1(t), the hidden states.
+    hidden : (T_i, M) per sequence, in X's form: h1(t), the hidden states of the uppermost layer; of
+        two directions (T_i, 2 M).
     output : h2(t): (T_i, K) per sequence, in X's form, with readout "every"; else (n, K).
-    state : (n, M) each sequence's final hidden state; hand it on as h0 to continue the sequence.
+    state : (n, state_width) each sequence's final states, of all layers; hand it on as h0 to continue the sequence.
     """
 
     hidden: Any
@@ -61,7 +62,7 @@ class Shard:
     ----------
     sequences : n sequences.
     targets : one for each step of theirs with readout "every", else for each of them.
-    h0 : (n, M) initial states; None is 0, or the state that is learned.
+    h0 : (n, state_width) initial states; None is 0, or the state that is learned.
     """
 
     sequences: Sequences
@@ -83,8 +84,10 @@ class Dropout:
 
     Attributes
     ----------
-    inputs : (n, D) what x_t is multiplied by; or (0, 0).
-    recurrent : (n, M) what h_{t-1} is multiplied by on its way into W11; or (0, 0). Outputs read h
+    inputs : (n, input_width) what the inputs of every layer are multiplied by: the D columns of x_t,
+        and behind them those of each layer above; or (0, 0).
+    recurrent : (n, unit_width) what h_{t-1} of every layer and direction is multiplied by on its way
+        into W11; or (0, 0). Outputs read h
         as it is.
     """
 
@@ -100,7 +103,7 @@ class ShardResult:
     ----------
     loss_sum, weight_sum : floats.
     gradient : (P,) laid out like theta.
-    dh0 : (n, M) derivative by the initial states; (0, M) unless it was wanted.
+    dh0 : (n, state_width) derivative by the initial states; (0, M) unless it was wanted.
     dx : (steps, D) derivative by the inputs; (0, D) unless it was wanted.
     """
 

@@ -101,6 +101,7 @@ def check_truncation(
     *,
     readout: str,
     learn_initial_state: bool,
+    bidirectional: bool = False,
     caller: str,
 ) -> Truncation | None:
     """Check how far a gradient is to flow, against the network it is to flow through.
@@ -111,7 +112,7 @@ def check_truncation(
         None is all the way.
     stride : int or None
         None is `steps`.
-    readout, learn_initial_state : of the network
+    readout, learn_initial_state, bidirectional : of the network
     caller : who asks: every error begins with it.
 
     Raises
@@ -138,6 +139,12 @@ def check_truncation(
         raise ValueError(
             f"{caller} got bptt_stride={stride} with bptt_steps={steps}; a window must reach back "
             f"to the one before, so expected at most {steps}."
+        )
+    if bidirectional:
+        raise ValueError(
+            f"{caller} got bptt_steps={steps} with bidirectional=True, whose reverse direction "
+            f"begins at the end of a sequence, and not of a window; expected bptt_steps=None, or "
+            f"bidirectional=False."
         )
     if readout in ("mean", "max"):
         raise ValueError(

@@ -55,9 +55,11 @@ static ptrdiff_t turn_panel(real *restrict p, const real *restrict w, ptrdiff_t 
     return k;
 }
 
-void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t M, int transpose)
+/* Every stride-th panel of p, so that several matrices may be packed in turns. */
+void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t M, int transpose,
+                ptrdiff_t stride)
 {
-    for (ptrdiff_t j = 0; j < M; j += PANEL, p += K * PANEL) {
+    for (ptrdiff_t j = 0; j < M; j += PANEL, p += K * PANEL * stride) {
         const ptrdiff_t width = M - j < PANEL ? M - j : PANEL;
         const real *w_j = transpose ? w + j * K : w + j;
         ptrdiff_t k = transpose && width == PANEL ? turn_panel(p, w_j, K) : 0;

@@ -21,4 +21,8 @@ const cbptt_table_f64 NAME(table) = {
     .pack_columns = NAME(pack_columns),
     .pack_inputs = NAME(pack_inputs),
     .add_transposed = NAME(add_transposed),
+    .lstm_forward = NAME(lstm_forward),
+    .lstm_backward = NAME(lstm_backward),
+    .gru_forward = NAME(gru_forward),
+    .gru_backward = NAME(gru_backward),
 };

@@ -26,11 +26,12 @@ void NAME(pack_columns)(real *restrict p, ptrdiff_t total, ptrdiff_t first, cons
             memcpy(p + j * total, a + j, 64);
 }
 
-/* The same of [x, 1].  p OUT (padded(D + 1) * rows,);  x IN (rows, D), not padded */
-void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t rows, ptrdiff_t D)
+/* The same of [x, 1].  p OUT (padded(D + 1) * rows,);  x IN (rows, D) rows ldx apart */
+void NAME(pack_inputs)(real *restrict p, const real *restrict x, ptrdiff_t ldx, ptrdiff_t rows,
+                       ptrdiff_t D)
 {
     const ptrdiff_t full = D / PANEL * PANEL;
-    for (ptrdiff_t r = 0; r < rows; r++, x += D, p += PANEL) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += ldx, p += PANEL) {
         real *tail = p + full * rows;
         for (ptrdiff_t j = 0; j < full; j += PANEL)
             memcpy(p + j * rows, x + j, 64);

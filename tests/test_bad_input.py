@@ -400,22 +400,27 @@ def test_nothing_can_be_asked_before_fit(estimator: type, method: str) -> None:
 
 # ---- parameters of the estimators ---------------------------------------------------------------
 
-ONE_LAYER = r"one hidden layer, so expected one integer of at least 1"
+SIZES = r"expected an integer of at least 1 and at most 2147483647, or one for each layer"
 
 BAD_PARAMETERS: list[tuple[str, Any, str]] = [
     # parameter, value, the expectation
     ("hidden_layer_sizes", 0, r"an int in the range \[1, inf\) or an array-like"),
     ("hidden_layer_sizes", "a", r"an int in the range \[1, inf\) or an array-like"),
     ("hidden_layer_sizes", 2.5, r"an int in the range \[1, inf\) or an array-like"),
-    ("hidden_layer_sizes", (8, 8), ONE_LAYER),
-    ("hidden_layer_sizes", (), ONE_LAYER),
-    ("hidden_layer_sizes", (0,), ONE_LAYER),
-    ("hidden_layer_sizes", ("a",), ONE_LAYER),
-    ("hidden_layer_sizes", True, ONE_LAYER),
-    ("hidden_layer_sizes", 2**31, r"one integer of at least 1 and at most 2147483647"),
-    ("hidden_layer_sizes", (2**63,), r"one integer of at least 1 and at most 2147483647"),
-    ("hidden_layer_sizes", 2**64, r"one integer of at least 1 and at most 2147483647"),
-    ("hidden_layer_sizes", [[1], [1, 2]], ONE_LAYER),
+    ("hidden_layer_sizes", (8, 0), SIZES),
+    ("hidden_layer_sizes", (8, 2.5), SIZES),
+    ("hidden_layer_sizes", (), SIZES),
+    ("hidden_layer_sizes", (0,), SIZES),
+    ("hidden_layer_sizes", ("a",), SIZES),
+    ("hidden_layer_sizes", True, SIZES),
+    ("hidden_layer_sizes", 2**31, r"an integer of at least 1 and at most 2147483647"),
+    ("hidden_layer_sizes", (2**63,), r"an integer of at least 1 and at most 2147483647"),
+    ("hidden_layer_sizes", 2**64, r"an integer of at least 1 and at most 2147483647"),
+    ("hidden_layer_sizes", [[1], [1, 2]], SIZES),
+    ("cell", "elman", r"a str among \{.*'lstm'.*\}"),
+    ("bidirectional", "both", "an instance of 'bool'"),
+    ("forget_bias", np.nan, r"a float in the range"),
+    ("forget_bias", "open", r"a float in the range"),
     ("activation", "sine", r"a str among \{.*'tanh'.*\}"),
     ("solver", "newton", r"a str among \{.*'adam'.*\}"),
     ("alpha", -1, r"a float in the range \[0\.0, inf\)"),

@@ -64,7 +64,8 @@ forecasting -> nothing
 forecasting.series -> data
 forecasting.scaling -> nothing
 forecasting.splits -> nothing
-forecasting.framing -> data.ragged, forecasting.scaling, forecasting.series, network, rollout
+forecasting.framing -> data.ragged, data.sequences, forecasting.scaling, forecasting.series,
+    network, rollout
 forecasting.intervals -> forecasting.framing, forecasting.series, network
 forecasting.settings -> data.integers, estimators, forecasting.framing, forecasting.series
 forecasting.paths -> data.integers, estimators, forecasting.framing, network
@@ -93,14 +94,16 @@ _team -> nothing
 _losses -> _kernels
 _network -> _arena, _kernels, _losses
 _cut -> _network, _packing
-_inputs -> _cut, _kernels, _packing
+_inputs -> _cut, _kernels
 _elman -> _blas, _cut, _kernels, _network
-_recurrence -> _blas, _cut, _kernels, _network
-_stack -> _blas, _cut, _elman, _inputs, _network, _packing, _recurrence
+_gru -> _cut, _kernels, _network
+_lstm -> _cut, _kernels, _network
+_recurrence -> _blas, _cut, _elman, _gru, _kernels, _lstm, _network
+_stack -> _arena, _blas, _cut, _inputs, _kernels, _network, _packing, _recurrence, _team
 _head -> _blas, _cut, _kernels, _losses, _network, _packing
-_part -> _arena, _cut, _elman, _head, _inputs, _kernels, _network, _packing, _stack, _team
+_part -> _arena, _cut, _head, _inputs, _network, _packing, _stack, _team
 _train -> _arena, _cut, _inputs, _kernels, _network, _optimizers, _packing, _part, _team
-_live -> _arena, _kernels, _losses, _network
+_live -> _arena, _cut, _kernels, _losses, _network, _recurrence
 _rollout -> _arena, _kernels, _live, _losses, _network
 """
 

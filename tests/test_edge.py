@@ -676,26 +676,31 @@ def test_nothing_of_a_task_is_changed_while_a_batch_runs():
 
 
 def test_networks_tasks_and_memories_of_impossible_sizes_are_refused():
-    places = {"weight_ih": 0, "weight_hh": 1, "bias_h": 2, "weight_ho": 3, "bias_o": 4}
-    good = {"sizes": (1, 1, 1), "P": 5, "places": places, "codes": (0, 0, 0, 0), "itemsize": 8}
+    layer, head = {"weight_ih": 0, "weight_hh": 1, "bias_h": 2}, {"weight_ho": 3, "bias_o": 4}
+    good = {
+        "cell": 0, "sizes": (1, (1,), 1), "bidirectional": False, "P": 5, "places": [layer, head],
+        "codes": (0, 0, 0, 0), "itemsize": 8,
+    }  # fmt: skip
 
     def network(**changed):
         return _network.Network(*(good | changed).values(), True)
 
     core = network()
     for change in (
-        {"sizes": (0, 1, 1)}, {"sizes": (1, 3, 1)}, {"sizes": (2**31, 1, 1), "P": 2**40},
-        {"sizes": (1, 1, -1)}, {"P": 4}, {"P": 0}, {"P": -1}, {"itemsize": 2}, {"itemsize": 0},
-        {"places": places | {"weight_hh": -1}}, {"places": places | {"bias_o": 5}},
-        {"places": places | {"initial_state": 5}}, {"places": places | {"initial_state": -1}},
+        {"cell": 3}, {"cell": -1}, {"cell": 1}, {"cell": 2}, {"bidirectional": True},
+        {"sizes": (0, (1,), 1)}, {"sizes": (1, (3,), 1)}, {"sizes": (2**31, (1,), 1), "P": 2**40},
+        {"sizes": (1, (1,), -1)}, {"sizes": (1, (), 1)}, {"sizes": (1, (1, 1), 1)},
+        {"P": 4}, {"P": 0}, {"P": -1}, {"itemsize": 2}, {"itemsize": 0},
+        {"places": [layer | {"weight_hh": -1}, head]}, {"places": [layer, head | {"bias_o": 5}]},
+        {"places": [layer, head | {"initial_state": 5}]}, {"places": [{"weight_ih": 0}, head]},
+        {"places": [layer, head | {"initial_state": -1}]}, {"places": [layer]}, {"places": []},
+        {"places": [layer | {"bias_hn": 0}, head]}, {"places": [layer, layer, head]},
         {"codes": (4, 0, 0, 0)}, {"codes": (-1, 0, 0, 0)}, {"codes": (0, 5, 0, 0)},
         {"codes": (0, 0, 2, 0)}, {"codes": (0, 0, 1, 0)}, {"codes": (0, 0, 0, 4)},
         {"codes": (0, 0, 0, -1)},
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=r"a network of|lies outside"):
+        with pytest.raises(ValueError, match=r"a network of|lies outside|places of"):
             network(**change)
-    with pytest.raises(KeyError):
-        network(places={"weight_ih": 0})
     for call in (
         lambda: _train.Memory(0), lambda: _train.Memory(-1), lambda: _team.Team(0),
         lambda: _train.Task(core, _train.Memory(1), -1), lambda: sgd(-1),

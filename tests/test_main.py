@@ -162,7 +162,7 @@ def test_a_command_that_is_none_is_told_which_there_are(capsys):
 
 def test_asking_whether_a_file_can_be_written_leaves_it_as_it_was(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(command_line, "_demo", lambda seed, plot: seen.append((seed, plot)))
+    monkeypatch.setattr(command_line, "_demo", lambda cell, seed, plot: seen.append((seed, plot)))
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     old.write_text("kept")
     for file in (old, new):
@@ -173,7 +173,7 @@ def test_asking_whether_a_file_can_be_written_leaves_it_as_it_was(tmp_path, monk
 
 
 def test_ctrl_c_ends_the_demo_without_a_traceback(monkeypatch, capsys):
-    def interrupted(seed, plot):
+    def interrupted(cell, seed, plot):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command_line, "_demo", interrupted)

@@ -13,6 +13,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from combinations import pairwise as pairs_of
 from numpy.testing import assert_allclose
 from processes import output_of
 
@@ -25,6 +26,7 @@ from cbptt.engine.results import Dropout
 from cbptt.engine.threads import one_blas_thread
 from cbptt.engine.truncation import Truncation
 from cbptt.losses import READOUTS
+from cbptt.parameters import CELLS
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 CLOSE = {"float32": 2e-4, "float64": 1e-11}
@@ -270,7 +272,8 @@ RAGGED, FEW_LONG = [70, 3, 98, 30, 98, 40, 71], [450, 450, 2]
 
 
 def drop(net, n, rng):
-    sizes = net.n_inputs, net.hidden_size
+    architecture = net.engine.architecture
+    sizes = architecture.input_width, architecture.unit_width
     return Dropout(*(rng.integers(2, size=(n, size)).astype(net.dtype) for size in sizes))
 
 
@@ -311,6 +314,45 @@ def test_batches_stay_within_their_memory(size, readout, dtype):
         assert np.isfinite(net.engine.predict(shard.sequences, states=True).hidden).all()
 
 
+# Cells, layers and directions: whatever a track, a stack or a head may have.
+STACKS = {
+    "gru": {"cell": "gru"},
+    "lstm": {"cell": "lstm"},
+    "lstm of BLAS": {"cell": "lstm", "n_outputs": 290},
+    "gru of BLAS": {"cell": "gru", "hidden_size": 400},
+    "layers": {"hidden_size": (9, 17)},
+    "layers of gru": {"cell": "gru", "hidden_size": (17, 9)},
+    "directions": {"bidirectional": True},
+    "directions and layers of lstm": {
+        "cell": "lstm",
+        "bidirectional": True,
+        "hidden_size": (9, 17),
+    },
+    "wide below narrow": {"hidden_size": (65, 3), "bidirectional": True, "cell": "gru"},
+}
+
+
+@pytest.mark.parametrize(
+    ("stack", "readout", "dtype"),
+    pairs_of(list(STACKS), READOUTS, ("float32", "float64")),
+)
+def test_cells_layers_and_directions_stay_within_their_memory(stack, readout, dtype):
+    sizes = {"n_inputs": 3, "hidden_size": 17, "n_outputs": 2, **STACKS[stack]}
+    shape = sizes.pop("n_inputs"), sizes.pop("hidden_size"), sizes.pop("n_outputs")
+    net = make_net(*shape, readout, dtype, learn_initial_state=True, **sizes)
+    rng = np.random.default_rng(1)
+    for lengths in (RAGGED, [150, 150, 2]):
+        shard = make_shard(net, lengths)
+        masks = drop(net, len(lengths), rng)
+        found = net.engine.gradient(shard, inputs=True, dropout=masks, checkpoint="auto")
+        assert np.isfinite(found.dx).all()
+        assert_sum_of_sequences(net, shard, found, (masks.inputs, masks.recurrent))
+        found = net.engine.gradient(shard)
+        assert_sum_of_sequences(net, shard, found)
+        assert_allclose(net.engine.evaluate(shard)[0], found.loss_sum, rtol=CLOSE[dtype])
+        assert np.isfinite(net.engine.predict(shard.sequences, states=True).hidden).all()
+
+
 @DTYPES
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_several_parts_stay_within_their_memory(n_threads, dtype):
@@ -331,9 +373,10 @@ def test_windows_stay_within_their_memory(readout, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("n", [1, 9, 60])
-def test_live_steps_stay_within_their_memory(n, dtype):
-    net = make_net(70, 33, 40, "last", dtype)
+def test_live_steps_stay_within_their_memory(n, cell, dtype):
+    net = make_net(70, (33, 5) if n == 9 else 33, 40, "last", dtype, cell=cell)
     x = np.random.default_rng(0).normal(size=(n, 70)).astype(dtype)
     forward = net.forward(x[:, np.newaxis])
     out, h = net.live().step(x, net.engine.start(n))
@@ -342,11 +385,13 @@ def test_live_steps_stay_within_their_memory(n, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("n", [1, 9])
-def test_rollouts_stay_within_their_memory(n, dtype):
+def test_rollouts_stay_within_their_memory(n, cell, dtype):
     K, M, T = 40, 33, 3
-    net = make_net(K, M, K, dtype=dtype, output_activation="identity", loss="squared_error")
-    series, states = np.zeros((n, 1 + T, K), dtype), np.zeros((n, M), dtype)
+    options = {"output_activation": "identity", "loss": "squared_error"}
+    net = make_net(K, M, K, dtype=dtype, cell=cell, **options)
+    series, states = np.zeros((n, 1 + T, K), dtype), net.engine.start(n)
     nothing = np.empty((0, 0, 0), dtype)
     forecast(
         series, states, np.empty((n, T, 0), dtype), nothing, np.array([1]), 1, 0, T, net.live()
@@ -355,8 +400,8 @@ def test_rollouts_stay_within_their_memory(n, dtype):
     assert_allclose(series[:, 1:], forward.output, atol=1e-5 if dtype == "float32" else 1e-13)
     assert_allclose(states, forward.state, atol=1e-5 if dtype == "float32" else 1e-13)
 
-    net = make_net(K, M, K, dtype=dtype)
-    inputs, states = np.zeros((n, K), dtype), np.zeros((n, M), dtype)
+    net = make_net(K, M, K, dtype=dtype, cell=cell)
+    inputs, states = np.zeros((n, K), dtype), net.engine.start(n)
     symbols = np.empty((n, T), np.intp)
     sample(symbols, states, inputs, np.eye(K, dtype=dtype), np.zeros((n, T)), 0.0, net.live())
     X = np.concatenate([np.zeros((n, 1, K)), np.eye(K)[symbols[:, :-1]]], axis=1)

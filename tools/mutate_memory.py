@@ -85,7 +85,7 @@ class Workshop:
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, self.copy / name)
         self.run(sys.executable, "-m", "venv", room / "venv")
-        requirements = "scikit-build-core cython cython-cmake cmake ninja".split()
+        requirements = ["scikit-build-core", "cython", "cython-cmake", "cmake", "ninja"]
         self.pip(*requirements, f"{self.copy}[test]")
 
     def run(self, *command: object) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 MAX_ITER = 100
+NAMES = {"rnn": "tanh", "gru": "GRU", "lstm": "LSTM"}
 N_CHECKED = 50  # entries of each parameter array in the gradient check
 
 
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     demo.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the losses and the hidden states into FILE"
+    )
+    demo.add_argument(
+        "--cell", choices=("rnn", "gru", "lstm"), default="rnn", help="default: rnn, tanh units"
     )
     demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
     commands.add_parser(
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.plot is not None:
         _check_plot(demo, chosen.plot)
     try:
-        _demo(chosen.seed, chosen.plot)
+        _demo(chosen.cell, chosen.seed, chosen.plot)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -105,7 +109,7 @@ def _check_plot(parser: _Parser, file: Path) -> None:
 # ---- demo -------------------------------------------------------------------------------------
 
 
-def _demo(seed: int, plot: Path | None) -> None:
+def _demo(cell: str, seed: int, plot: Path | None) -> None:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import confusion_matrix
 
@@ -119,12 +123,12 @@ def _demo(seed: int, plot: Path | None) -> None:
     X_test = _standardised(vowels.X_test, mean, deviation)
     print(
         f"Japanese Vowels: which of nine speakers says /ae/?\n"
-        f"64 tanh units learn it from {len(X_train)} utterances of {X_train.lengths.min()} to "
-        f"{X_train.lengths.max()} frames, tested on {len(X_test)}."
+        f"64 {NAMES[cell]} units learn it from {len(X_train)} utterances of "
+        f"{X_train.lengths.min()} to {X_train.lengths.max()} frames, tested on {len(X_test)}."
     )
 
     model = RNNClassifier(
-        64, learning_rate_init=0.004, max_iter=MAX_ITER, random_state=seed, verbose=True
+        64, cell=cell, learning_rate_init=0.004, max_iter=MAX_ITER, random_state=seed, verbose=True
     )
     print()
     progress = _Progress(sys.stdout)
@@ -195,6 +199,7 @@ def _draw(file: Path, model: RNNClassifier, X: Ragged, vowels: Any) -> None:
         fitted.n_inputs,
         fitted.hidden_size,
         fitted.n_outputs,
+        cell=fitted.cell,
         output_activation="softmax",
         loss="log_loss",
         readout="every",  # the answer after every frame, not only after the last

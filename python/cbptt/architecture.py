@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cbptt.data.integers import MAX_COUNT, read_integer
 from cbptt.data.reading import spell
@@ -133,6 +134,13 @@ class Architecture:
     def input_width(self) -> int:
         """Inputs of all layers: columns of dropout's masks."""
         return self.n_inputs + sum(self.hidden_sizes[:-1]) * self.n_directions
+
+    def last_of(self, states: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the h of the uppermost layer (n, output_width) in states (n, state_width)."""
+        n_rows, M = N_STATES[self.cell], self.hidden_sizes[-1]
+        first = self.state_width - n_rows * M * self.n_directions
+        own = [states[:, first + n_rows * M * d :][:, :M] for d in range(self.n_directions)]
+        return own[0] if len(own) == 1 else np.concatenate(own, axis=1)
 
     def check_causal(self, what: str, caller: str) -> None:
         """Refuse what goes step by step, if the network must read whole sequences.

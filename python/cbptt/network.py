@@ -426,8 +426,8 @@ class RNN:
         -------
         loss : float
         gradients : dict
-            The parameters' names with arrays of their shapes. With `inputs` also "h0" (n, state_width),
-            "X" in X's form, with (T_i, D) per sequence also where X has (T_i,).
+            The parameters' names with arrays of their shapes. With `inputs` also "h0" (n,
+            state_width), and "X" in X's form, with (T_i, D) per sequence also where X has (T_i,).
 
         Raises
         ------

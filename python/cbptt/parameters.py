@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from cbptt.engine.threads import one_blas_thread
 
-__all__ = ["CELLS", "INITIALISATIONS", "N_STATES", "Layout", "Track", "initialise", "network_layout"]
+__all__ = [
+    "CELLS",
+    "INITIALISATIONS",
+    "N_STATES",
+    "Layout",
+    "Track",
+    "initialise",
+    "network_layout",
+]
 
 INITIALISATIONS = ("orthogonal", "uniform", "identity")
 N_GATES = {"rnn": 1, "gru": 3, "lstm": 4}  # blocks of M rows in the matrices of a cell
@@ -102,17 +110,34 @@ class Described(Protocol):
     """What a layout is computed from, see `cbptt.architecture.Architecture`."""
 
     @property
-    def cell(self) -> str: ...
+    def cell(self) -> str:
+        """Name of the cell."""
+        ...
+
     @property
-    def tracks(self) -> tuple[Track, ...]: ...
+    def tracks(self) -> tuple[Track, ...]:
+        """Each layer in each direction."""
+        ...
+
     @property
-    def n_outputs(self) -> int: ...
+    def n_outputs(self) -> int:
+        """K."""
+        ...
+
     @property
-    def output_width(self) -> int: ...
+    def output_width(self) -> int:
+        """What the output layer reads."""
+        ...
+
     @property
-    def state_width(self) -> int: ...
+    def state_width(self) -> int:
+        """Numbers of a state."""
+        ...
+
     @property
-    def learn_initial_state(self) -> bool: ...
+    def learn_initial_state(self) -> bool:
+        """Whether the first state is a parameter."""
+        ...
 
 
 def network_layout(network: Described) -> Layout:

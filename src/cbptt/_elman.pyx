@@ -32,7 +32,7 @@ cdef void elman_forward(
 ) noexcept nogil:
     """a_t = W0 x_t + W11 m h_{t-1} + b0,  h_t = f(a_t),  t = 1..T"""
     cdef:
-        Py_ssize_t D = layer.D, M = layer.M, L = layer.L, t, n_alive, n_next
+        Py_ssize_t D = layer.D, M = layer.M, L = layer.L, ldx = layer.ldx, t, n_alive, n_next
         bint folded = packed.ih != NULL and fold
         const floating* bias_h = <const floating*> packed.bias
         const floating* hh = <const floating*> packed.hh
@@ -43,9 +43,9 @@ cdef void elman_forward(
     # a_t = W0 x_t + b0, all steps at once
     if packed.ih == NULL:
         fill_rows(h, bias_h, steps.N, L)
-        gemm(h, L, x, layer.ldx, theta + layer.weight_ih, D, steps.N, M, D, False, True, <floating> 1)
+        gemm(h, L, x, ldx, theta + layer.weight_ih, D, steps.N, M, D, False, True, <floating> 1)
     elif not folded:
-        forward_step(h, bias_h, 0, x, layer.ldx, <const floating*> packed.ih, <const floating*> NULL,
+        forward_step(h, bias_h, 0, x, ldx, <const floating*> packed.ih, <const floating*> NULL,
                      <const floating*> NULL, steps.N, M, D, IDENTITY)
 
     for t in range(steps.T):
@@ -60,10 +60,10 @@ cdef void elman_forward(
         # h_t = f(a_t)
         if folded:
             # with a_t = W0 x_t + b0, while h_t is in registers
-            forward_step(h_t, bias_h, 0, x_t, layer.ldx, <const floating*> packed.ih, h_prev, hh, n_alive,
-                         M, D, layer.f)
+            forward_step(h_t, bias_h, 0, x_t, ldx, <const floating*> packed.ih, h_prev, hh,
+                         n_alive, M, D, layer.f)
         elif hh != NULL:
-            forward_step(h_t, h_t, L, x_t, layer.ldx, <const floating*> NULL, h_prev, hh, n_alive, M, D,
+            forward_step(h_t, h_t, L, x_t, ldx, <const floating*> NULL, h_prev, hh, n_alive, M, D,
                          layer.f)
         else:
             gemm(h_t, L, h_prev, L, theta + layer.weight_hh, M, n_alive, M, M, False, True,
@@ -74,7 +74,7 @@ cdef void elman_forward(
         memcpy(state + n_next * L, h_t + n_next * L, (n_alive - n_next) * L * sizeof(floating))
         h_prev = h_t
         h_t += n_alive * L
-        x_t += n_alive * layer.ldx
+        x_t += n_alive * ldx
 
 
 cdef void elman_backward(

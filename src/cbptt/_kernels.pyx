@@ -18,7 +18,8 @@ cdef extern from "kernels.h":
         void (*derivative)(float* d, const float* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(float* x, Py_ssize_t n) noexcept nogil
         void (*pack)(
-            float* p, const float* w, Py_ssize_t K, Py_ssize_t M, bint transpose, Py_ssize_t stride
+            float* p, const float* w, Py_ssize_t K, Py_ssize_t M, bint transpose,
+            Py_ssize_t stride
         ) noexcept nogil
         void (*step)(
             float* c, const float* s, Py_ssize_t lds,
@@ -47,7 +48,8 @@ cdef extern from "kernels.h":
         void (*derivative)(double* d, const double* h, Py_ssize_t n, int f) noexcept nogil
         void (*exponential)(double* x, Py_ssize_t n) noexcept nogil
         void (*pack)(
-            double* p, const double* w, Py_ssize_t K, Py_ssize_t M, bint transpose, Py_ssize_t stride
+            double* p, const double* w, Py_ssize_t K, Py_ssize_t M, bint transpose,
+            Py_ssize_t stride
         ) noexcept nogil
         void (*step)(
             double* c, const double* s, Py_ssize_t lds,
@@ -232,10 +234,10 @@ cdef void backward_step(
 
 
 cdef void multiply_rows(
-    floating* c,            # INOUT (n, M)  C = A P, or C += A P where add
-    const floating* a,      # IN    (n, K), rows lda apart
+    floating* c,             # INOUT (n, M)  C = A P, or C += A P where add
+    const floating* a,       # IN    (n, K), rows lda apart
     Py_ssize_t lda,
-    const floating* packed, # IN    P (K, M) from pack_matrix
+    const floating* packed,  # IN    P (K, M) from pack_matrix
     Py_ssize_t n,
     Py_ssize_t M,
     Py_ssize_t K,

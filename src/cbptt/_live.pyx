@@ -259,8 +259,8 @@ cdef class Live:
 
         Returns
         -------
-        (out, h_new) : (n, K) and (n, state_width) arrays; or None, where x or h is not as described or not
-            finite.
+        (out, h_new) : (n, K) and (n, state_width) arrays; or None, if x or h is not as described or
+            not finite.
         """
         cdef:
             Network net = self.net

@@ -1,4 +1,4 @@
-"""The two recurrences of the LSTM (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000).
+"""The two recurrences of the LSTM (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
     a_t = W x_t + R h_{t-1} + b,  of the four gates, one below the other
     i_t = logistic(a^i_t),  f_t = logistic(a^f_t),  g_t = tanh(a^g_t),  o_t = logistic(a^o_t)

@@ -49,7 +49,7 @@ cdef enum Purpose:      # what parameters are packed for: batches forward, forwa
     FORWARD, BACKWARD, STEPS
 
 
-cdef struct PackedLayer:    # matrices as the products read them, see the cell; NULL: BLAS reads theta
+cdef struct PackedLayer:    # matrices as the products read them; NULL: BLAS reads theta
     void* bias
     void* ih
     void* hh

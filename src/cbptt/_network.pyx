@@ -66,7 +66,7 @@ cdef class Network:
         self, int cell, tuple sizes, bint bidirectional, Py_ssize_t P, list places, tuple codes,
         Py_ssize_t itemsize, bint own,
     ):
-        cdef Py_ssize_t D, M, K, l, d, state = 0, mask = 0, input_mask = 0
+        cdef Py_ssize_t D, M, K, k, d, state = 0, mask = 0, input_mask = 0
         cdef int f, f_out, loss, readout
         cdef Layer* layer
         cdef Head* head = &self.head
@@ -88,12 +88,12 @@ cdef class Network:
         if self.layers == NULL:
             raise MemoryError
 
-        for l in range(self.n_layers):
-            M = hidden_sizes[l]
+        for k in range(self.n_layers):
+            M = hidden_sizes[k]
             for d in range(self.n_directions):
-                layer = &self.layers[l * self.n_directions + d]
+                layer = &self.layers[k * self.n_directions + d]
                 layer.cell, layer.f, layer.reverse = cell, f, d == 1
-                layer.D, layer.ldx = D, D if l == 0 else padded(D, itemsize)
+                layer.D, layer.ldx = D, D if k == 0 else padded(D, itemsize)
                 layer.M, layer.L = M, padded(M, itemsize)
                 layer.G = 1 if cell == RNN else 3 if cell == GRU else 4
                 layer.W = 1 if cell == RNN else BLOCKS
@@ -102,7 +102,7 @@ cdef class Network:
                 layer.own = own or cell != RNN
                 layer.folded = layer.own and D <= MOST_INPUTS
                 layer.small = own and D <= MOST_INPUTS and M <= MOST_UNITS and K <= MOST_INPUTS
-                self._place(layer, places[l * self.n_directions + d])
+                self._place(layer, places[k * self.n_directions + d])
                 layer.initial_state = -1
                 if "initial_state" in places[self.n_tracks]:
                     layer.initial_state = places[self.n_tracks]["initial_state"] + state
@@ -115,8 +115,8 @@ cdef class Network:
             input_mask += D
             D = M * self.n_directions
         self.state_width, self.unit_width, self.input_width = state, mask, input_mask
-        for l in range(self.n_tracks):  # the layers of a network share memory, and so the choice
-            self.layers[l].small = not self.uses_blas
+        for k in range(self.n_tracks):  # the layers of a network share memory, and so the choice
+            self.layers[k].small = not self.uses_blas
 
         head.M, head.L, head.K, head.LK = D, padded(D, itemsize), K, padded(K, itemsize)
         head.readout, head.f, head.loss = readout, f_out, loss

@@ -21,7 +21,7 @@ cdef struct Wanted:             # what is computed beside gradient and loss; NUL
     void* predictions           # (steps, K), or (n, K) unless EVERY: h2, or a2
     bint activated              # whether it is h2
     void* final                 # (n, state_width)  states after the last steps
-    void* carried               # (n, state_width)  states after `carry` steps, of sequences that have them
+    void* carried               # (n, state_width)  states after `carry` steps, if there are as many
     Py_ssize_t carry
     void* dh0                   # (n, state_width)  dL/dh_0
     void* dx                    # (steps, D)  dL/dx

@@ -23,7 +23,7 @@ from cbptt._head cimport (
 from cbptt._network cimport EVERY, LAST, LSTM, MEAN, Head, Layer, Network
 from cbptt._packing cimport count_rows, scatter_rows
 from cbptt._stack cimport (
-    Stack, backward_chunk, finish_layers, forward_layers, keep_states, last_states, place_stack,
+    backward_chunk, finish_layers, forward_layers, keep_states, last_states, place_stack,
     restore_states, split_derivatives, start_derivatives, start_states, take_states, top_rows
 )
 from cbptt._team cimport Team
@@ -272,7 +272,7 @@ cdef void backward_segment(
     cdef:
         const Layout* layout = &part.layout
         bint last = net.head.readout == LAST
-        Py_ssize_t l, c, d, at = rows_of(layout, s)
+        Py_ssize_t k, c, d, at = rows_of(layout, s)
         Above above
         Steps steps
     if net.n_directions == 2 and not last:
@@ -281,14 +281,14 @@ cdef void backward_segment(
             at -= steps.N
             losses[0] += lose_chunk(&above, gradient, &losses[1], part, &steps, row + at, at,
                                     theta, net)
-    for l in range(net.n_layers - 1, -1, -1):
+    for k in range(net.n_layers - 1, -1, -1):
         if net.n_directions == 2:
             split_derivatives(
-                &part.stack, theta, l,
-                <const floating*> part.outputs.dh if last and l == net.n_layers - 1 else NULL, net,
+                &part.stack, theta, k,
+                <const floating*> part.outputs.dh if last and k == net.n_layers - 1 else NULL, net,
             )
         for d in range(net.n_directions):
-            backward_track(gradient, losses, part, l * net.n_directions + d, s, row, theta, net,
+            backward_track(gradient, losses, part, k * net.n_directions + d, s, row, theta, net,
                            team, thread)
 
 

@@ -6,7 +6,7 @@ package's kernels compute it where there is memory to pack its sides into, and B
 """
 
 from cython cimport floating
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from cbptt._blas cimport add_rows, gemm
 from cbptt._cut cimport Above, Steps
@@ -15,7 +15,7 @@ from cbptt._gru cimport gru_backward, gru_close, gru_forward
 from cbptt._kernels cimport add_transposed, multiply_rows, pack_columns, pack_inputs
 from cbptt._lstm cimport lstm_backward, lstm_close, lstm_forward
 from cbptt._network cimport (
-    BLOCKS, GRU, LSTM, RNN, Layer, PackedLayer, input_block, recurrent_block
+    BLOCKS, GRU, LSTM, Layer, PackedLayer, input_block, recurrent_block
 )
 
 
@@ -212,10 +212,10 @@ cdef void add_recurrent_derivatives(
     elif layer.small:
         pack_columns(right, N, 0, h_prev, L, N, M)
 
-    # forward: a_t = W x_t + R h_{t-1} + b
-    # dL/dR = sum_t da_t h_{t-1}'
-    # dL/dW = sum_t da_t x_t'
-    # dL/db = sum_t da_t
+    # forward: a_t = W0 x_t + W11 h_{t-1} + b0, of every gate
+    # dL/dW11 = sum_t da_t h_{t-1}'
+    # dL/dW0  = sum_t da_t x_t'
+    # dL/db0  = sum_t da_t
     if layer.small:
         pack_columns(left, N, 0, da, lda, N, lda)
         pack_inputs(inputs, x, layer.ldx, N, D)

@@ -100,7 +100,7 @@ cdef void start_derivatives(
 cdef void split_derivatives(
     Stack* stack,
     const floating* kind,
-    Py_ssize_t l,
+    Py_ssize_t k,
     const floating* dlast,
     Network net,
 ) noexcept nogil

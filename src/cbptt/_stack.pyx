@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from cbptt._arena cimport Arena, take
 from cbptt._blas cimport add_rows
-from cbptt._cut cimport Above, Layout, Steps, rows_of, steps_of
+from cbptt._cut cimport Above, Layout, Steps, steps_of
 from cbptt._inputs cimport Inputs, mask_rows
 from cbptt._kernels cimport padded
 from cbptt._network cimport BLOCKS, EVERY, GRU, LSTM, RNN, Layer, Network, Packed
@@ -104,7 +104,7 @@ cdef void place_stack(
         const Layout* layout = stack.layout
         const Inputs* inputs = stack.inputs
         Py_ssize_t chunk = layout.extent.chunk, rows = layout.extent.segment, B = layout.extent.B
-        Py_ssize_t size = net.itemsize, i, l, widest = 0, widest_x = 0, widest_da = 0
+        Py_ssize_t size = net.itemsize, i, k, widest = 0, widest_x = 0, widest_da = 0
         const Layer* layer
         Py_ssize_t read = chunk if net.head.readout == EVERY else B     # rows at a time
         bint small = not net.uses_blas, gated = net.layers[0].cell != RNN
@@ -123,10 +123,10 @@ cdef void place_stack(
         widest_x = max(widest_x, padded(layer.D + 1, size))
     if net.n_directions == 2:
         stack.ys = <void**> take(arena, net.n_layers, sizeof(void*))
-        for l in range(net.n_layers):
-            y = take(arena, rows * padded(2 * net.layers[2 * l].M, size), size)
+        for k in range(net.n_layers):
+            y = take(arena, rows * padded(2 * net.layers[2 * k].M, size), size)
             if stack.ys != NULL:
-                stack.ys[l] = y
+                stack.ys[k] = y
         if backward:
             stack.dy = take(arena, rows * padded(2 * widest, size), size)
             stack.dx = take(arena, chunk * padded(widest_x, size), size)
@@ -290,18 +290,18 @@ cdef floating* top_rows(const Stack* stack, const floating* kind, Network net) n
 
 
 cdef void join_directions(
-    Stack* stack,               # INOUT  ys[l] OUT
+    Stack* stack,               # INOUT  ys[k] OUT
     const floating* kind,
-    Py_ssize_t l,
+    Py_ssize_t k,
     Network net,
 ) noexcept nogil:
     """y_t = [h_t of the one direction, h_t of the other]"""
     cdef const Layout* layout = stack.layout
-    cdef Py_ssize_t M = net.layers[2 * l].M, L = net.layers[2 * l].L, r
+    cdef Py_ssize_t M = net.layers[2 * k].M, L = net.layers[2 * k].L, r
     cdef Py_ssize_t ld = padded(2 * M, sizeof(floating)), N = layout.extent.N
-    cdef const floating* ahead = <const floating*> stack.tracks[2 * l].tape.h
-    cdef const floating* back = <const floating*> stack.tracks[2 * l + 1].tape.h
-    cdef floating* y = <floating*> stack.ys[l]
+    cdef const floating* ahead = <const floating*> stack.tracks[2 * k].tape.h
+    cdef const floating* back = <const floating*> stack.tracks[2 * k + 1].tape.h
+    cdef floating* y = <floating*> stack.ys[k]
     for r in range(N):
         memcpy(y + r * ld, ahead + r * L, M * sizeof(floating))
     gather_rows(y + M, ld, back, L, layout.mirror, N, M)
@@ -318,7 +318,6 @@ cdef void forward_layers(
 ) noexcept nogil:
     """Run a segment through all layers, from the states before it to those after it"""
     cdef const Packed* packed = stack.packed
-    cdef const Inputs* inputs = stack.inputs
     cdef const Layout* layout = stack.layout
     cdef:
         const Layer* layer
@@ -379,16 +378,16 @@ cdef void start_derivatives(
 cdef void split_derivatives(
     Stack* stack,               # INOUT  dh of the layer's tracks OUT
     const floating* kind,
-    Py_ssize_t l,
+    Py_ssize_t k,
     const floating* dlast,      # IN (B, 2 M)  of the last steps, if only these are read; or NULL
     Network net,
 ) noexcept nogil:
     """dL/dh of each direction, of dL/dy"""
     cdef const Layout* layout = stack.layout
-    cdef Py_ssize_t M = net.layers[2 * l].M, L = net.layers[2 * l].L, r
+    cdef Py_ssize_t M = net.layers[2 * k].M, L = net.layers[2 * k].L, r
     cdef Py_ssize_t ld = padded(2 * M, sizeof(floating))
-    cdef Track* ahead = &stack.tracks[2 * l]
-    cdef Track* back = &stack.tracks[2 * l + 1]
+    cdef Track* ahead = &stack.tracks[2 * k]
+    cdef Track* back = &stack.tracks[2 * k + 1]
     cdef const floating* dy = <const floating*> stack.dy
     # forward: y_t = [h_t of the one direction, h_t of the other]
     if dlast != NULL:
@@ -490,8 +489,6 @@ cdef void backward_chunk(
 ) noexcept nogil:
     """dL/da_t of the steps of a chunk, and the derivatives by what they read"""
     cdef const Packed* packed = stack.packed
-    cdef const Inputs* inputs = stack.inputs
-    cdef const Layout* layout = stack.layout
     cdef:
         const Layer* layer = &net.layers[i]
         Track* track = &stack.tracks[i]

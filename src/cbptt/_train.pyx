@@ -292,7 +292,7 @@ cdef bint lead(
     bint backward,
 ) noexcept nogil:
     """Run one batch, as the leader; False: it was stopped, or failed"""
-    cdef Py_ssize_t n_parts, P = task.net.P
+    cdef Py_ssize_t n_parts, n_items, P = task.net.P
     cdef int phase
     cdef Arena arena
     if not lay_out(task, ids, B, backward):
@@ -301,11 +301,10 @@ cdef bint lead(
     for phase in range(PACK, ADD + 1):
         if phase == ADD and (not backward or n_parts == 1):
             break
-        team.publish(
-            phase,
-            task.net.n_items if phase == PACK else n_parts if phase == RUN else (P + SLICE - 1) // SLICE,
-            n_parts > 1,
-        )
+        n_items = n_parts
+        if phase != RUN:
+            n_items = task.net.n_items if phase == PACK else (P + SLICE - 1) // SLICE
+        team.publish(phase, n_items, n_parts > 1)
         work(kind, task, team, 0)
         team.join()
         if team.stopped or task.failure != NONE:

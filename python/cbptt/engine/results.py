@@ -26,7 +26,8 @@ class Forward:
     hidden : (T_i, M) per sequence, in X's form: h1(t), the hidden states of the uppermost layer; of
         two directions (T_i, 2 M).
     output : h2(t): (T_i, K) per sequence, in X's form, with readout "every"; else (n, K).
-    state : (n, state_width) each sequence's final states, of all layers; hand it on as h0 to continue the sequence.
+    state : (n, state_width) each sequence's final states, of all layers; hand it on as h0 to
+        continue the sequence.
     """
 
     hidden: Any
@@ -84,11 +85,10 @@ class Dropout:
 
     Attributes
     ----------
-    inputs : (n, input_width) what the inputs of every layer are multiplied by: the D columns of x_t,
-        and behind them those of each layer above; or (0, 0).
-    recurrent : (n, unit_width) what h_{t-1} of every layer and direction is multiplied by on its way
-        into W11; or (0, 0). Outputs read h
-        as it is.
+    inputs : (n, input_width) what the inputs of every layer are multiplied by: the D columns of
+        x_t, and behind them those of each layer above; or (0, 0).
+    recurrent : (n, unit_width) what h_{t-1} of every layer and direction is multiplied by on its
+        way into W11; or (0, 0). Outputs read h as it is.
     """
 
     inputs: Array

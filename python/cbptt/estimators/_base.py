@@ -286,12 +286,16 @@ class BaseRNN(
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.network_.hidden_size)
+        return self.network_.engine.architecture.output_width
 
     __metadata_request__transform: ClassVar[dict[str, str]] = {"states": UNUSED}  # no metadata
 
     def transform(self, X: Any, states: str | None = None) -> Any:
-        """Return the hidden states h1, as features for whatever comes next.
+        """Return the hidden states h1 of the uppermost layer, as features for whatever comes next.
+
+        Of a bidirectional network they are the states of both directions, side by side, and "last"
+        is each direction's state after the last step that it runs: the reverse one ends at a
+        sequence's first step.
 
         Parameters
         ----------
@@ -327,7 +331,7 @@ class BaseRNN(
         hidden, final = found.hidden, found.final
         warn_all(model._notices_of_range(hidden, sequences, "every"), stacklevel=3)
         if states == "last":
-            return final
+            return model.network_.engine.architecture.last_of(final)
         if states == "all":
             return steps_like(sequences, hidden)
         first = sequences.offsets[:-1]

@@ -404,6 +404,7 @@ class RNNSequenceClassifier(_Classifier, auto_wrap_output_keys=None):  # type: i
         """
         model = self._snapshot()
         caller = f"{self._name}.sample"
+        model.network_.engine.architecture.check_causal("generate", self._name)
         check_generates(model._form, masked=model._fill is not None, caller=caller)
         return generate(
             model.network_,

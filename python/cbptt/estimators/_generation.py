@@ -136,7 +136,7 @@ def _read_encoding(encoding: Any, network: RNN, K: int, caller: str) -> NDArray[
 def _states_before_last(
     network: RNN, past: list[NDArray[np.intp]], codes: NDArray[np.floating], n_threads: int
 ) -> NDArray[np.floating]:
-    """(n, M) the states after all symbols of each sequence but the last."""
+    """(n, state_width) the states after all symbols of each sequence but the last."""
     states = network.engine.start(len(past))
     longer = [i for i, numbers in enumerate(past) if len(numbers) > 1]
     if longer:

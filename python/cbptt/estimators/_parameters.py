@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from cbptt.data.integers import is_integer
 from cbptt.estimators._attributes import ATTRIBUTES
 from cbptt.losses import ACTIVATIONS
-from cbptt.parameters import INITIALISATIONS
+from cbptt.parameters import CELLS, INITIALISATIONS
 
 SOLVERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs")
 SCHEDULES = ("constant", "invscaling", "adaptive", "cosine")
@@ -160,14 +160,35 @@ class TrainingParameters:
         default=64,
         kw_only=False,
         allowed=[AT_LEAST_1, "array-like", READ_IN_FIT],
-        kind="int or sequence of one int",
-        doc="Number of hidden units, the lecture's M.",
+        kind="int or sequence of ints",
+        doc="""
+        Number of hidden units, the lecture's M; a sequence has the units of each layer, the lowest
+        first.
+        """,
+    )
+    cell: str = parameter(
+        default="rnn",
+        allowed=[StrOptions(set(CELLS))],
+        kind='{"rnn", "gru", "lstm"}',
+        doc="""
+        What a layer is made of: the lecture's tanh units; the GRU (Cho et al. 2014), in PyTorch's
+        form; or the LSTM (Hochreiter & Schmidhuber 1997; Gers et al. 2000), without peepholes.
+        """,
+    )
+    bidirectional: bool = parameter(
+        default=False,
+        allowed=["boolean"],
+        kind="bool",
+        doc="""
+        Let each layer also run from the last step to the first (Schuster & Paliwal 1997). It then
+        reads whole sequences: it cannot step, generate, forecast or be trained in windows.
+        """,
     )
     activation: str = parameter(
         default="tanh",
         allowed=[StrOptions(set(ACTIVATIONS))],
         kind='{"tanh", "relu", "logistic", "identity"}',
-        doc="Hidden activation.",
+        doc='Hidden activation of the cell "rnn"; others have logistic gates and tanh.',
     )
     solver: str = parameter(
         default="adam",
@@ -348,8 +369,10 @@ class TrainingParameters:
         allowed=[_SHARE],
         kind="float in [0, 1)",
         doc="""
-        Fraction of the inputs that are dropped in training. They are drawn for each sequence and
-        epoch, and are the same at all steps of a sequence (Gal & Ghahramani 2016). Not for "lbfgs".
+        Fraction of the inputs of every layer that are dropped in training. They are drawn for each
+        sequence and epoch, and are the same at all steps of a sequence (Gal & Ghahramani 2016), as
+        with Keras' dropout of a layer; PyTorch's nn.LSTM drops other values at each step, and only
+        between layers. Not for "lbfgs".
         """,
     )
     recurrent_dropout: float = parameter(
@@ -357,7 +380,8 @@ class TrainingParameters:
         allowed=[_SHARE],
         kind="float in [0, 1)",
         doc="""
-        Fraction of the hidden states that are dropped on their way to the next step, in training.
+        Fraction of the hidden states of every layer that are dropped on their way to the next step,
+        in training.
         They are drawn as those of `dropout` are. Not for "lbfgs".
         """,
     )
@@ -416,7 +440,16 @@ class TrainingParameters:
         doc="""
         Initial weights. "orthogonal": orthogonal recurrent weights and Glorot input weights.
         "uniform": as in PyTorch. "identity": the identity as recurrent weights (Le, Jaitly & Hinton
-        2015), meant for relu.
+        2015), meant for relu, and for the cell "rnn" only.
+        """,
+    )
+    forget_bias: float = parameter(
+        default=1.0,
+        allowed=[_Floats(Real, None, None, closed="neither")],
+        kind="float",
+        doc="""
+        Is added to the initial biases of an LSTM's forget gates, which are open then (Gers et al.
+        2000; Jozefowicz et al. 2015).
         """,
     )
     missing: str = parameter(

@@ -71,24 +71,49 @@ def batch_size_of(parameters: TrainingParameters) -> int:
     return 32 if isinstance(batch_size, str) else index(batch_size)
 
 
-def hidden_size_of(parameters: TrainingParameters, *, caller: str) -> int:
-    """Return the units of the hidden layer.
+def hidden_size_of(parameters: TrainingParameters, *, caller: str) -> tuple[int, ...]:
+    """Return the units of each layer.
 
     Raises
     ------
     ValueError
-        If hidden_layer_sizes is not one integer of at least 1.
+        If hidden_layer_sizes is no integer of at least 1, and no sequence of some.
     """
     sizes = np.asarray(parameters.hidden_layer_sizes, dtype=object)
     try:
-        (size,) = np.atleast_1d(sizes)
-        return read_integer(size, caller=caller, name="hidden_layer_sizes")
+        if sizes.ndim > 1 or sizes.size == 0:
+            raise ValueError
+        return tuple(
+            read_integer(size, caller=caller, name="hidden_layer_sizes")
+            for size in np.atleast_1d(sizes)
+        )
     except (TypeError, ValueError):
         raise ValueError(
-            f"{caller} got hidden_layer_sizes={spell(parameters.hidden_layer_sizes)}; the network "
-            f"has one hidden layer, so expected one integer of at least 1 and at most {MAX_COUNT}, "
-            f"as 64 or (64,)."
+            f"{caller} got hidden_layer_sizes={spell(parameters.hidden_layer_sizes)}; expected an "
+            f"integer of at least 1 and at most {MAX_COUNT}, or one for each layer, as 64 or "
+            f"(64, 32)."
         ) from None
+
+
+def check_cell(parameters: TrainingParameters, *, caller: str) -> None:
+    """Refuse what a cell with gates does not have.
+
+    Raises
+    ------
+    ValueError
+        For another activation than "tanh", or init="identity", with a cell that is not "rnn".
+    """
+    p = parameters
+    if p.cell != "rnn" and p.activation != "tanh":
+        raise ValueError(
+            f"{caller} got activation={p.activation!r} with cell={p.cell!r}, whose gates are "
+            f"logistic and whose states are tanh; expected activation='tanh', or cell='rnn'."
+        )
+    if p.cell != "rnn" and p.init == "identity":
+        raise ValueError(
+            f"{caller} got init='identity' with cell={p.cell!r}; expected 'orthogonal' or "
+            f"'uniform', or cell='rnn'."
+        )
 
 
 def truncation_of(
@@ -117,6 +142,7 @@ def truncation_of(
         p.bptt_stride,
         readout=readout,
         learn_initial_state=p.learn_initial_state,
+        bidirectional=bool(p.bidirectional),
         caller=caller,
     )
 

@@ -22,7 +22,10 @@ Array = NDArray[np.floating]
 
 
 class Streaming(Snapshot):
-    """What an estimator does step by step; a state is a plain (n, M) array."""
+    """What an estimator does step by step; a state is a plain (n, S) array.
+
+    S is the state_width of the network: its units, of all layers, and for an LSTM twice as many.
+    """
 
     network_: RNN
     _fill: NDArray[np.float64] | None
@@ -41,15 +44,15 @@ class Streaming(Snapshot):
 
         Returns
         -------
-        state : (n, M) ndarray
+        state : (n, S) ndarray
             0, or the initial state that was learned. It may be stored, and sliced and concatenated
             along its first axis.
 
         Raises
         ------
         ValueError
-            If n is below 1, or `pooling` is "mean" or "max", which need all states and not only the
-            last one.
+            If n is below 1, or the network must read whole sequences: if `pooling` is "mean" or
+            "max", or the network is bidirectional.
         """
         network = self._snapshot()._network_of_steps()
         return network.engine.start(read_integer(n, caller=f"{self._name}.start", name="n"))
@@ -61,7 +64,7 @@ class Streaming(Snapshot):
         ----------
         x : (n, D) array, or (n,) where D is 1
             The inputs of the step. Quickest as a C-contiguous array of the network's precision.
-        state : (n, M) array, from `start` or the step before
+        state : (n, S) array, from `start` or the step before
             It must come from this model; as a plain array, it cannot be distinguished from a state
             of another model with as many units.
 
@@ -70,7 +73,7 @@ class Streaming(Snapshot):
         y : (n, K) or (n,) ndarray
             The prediction after this step: the probabilities of the classes, or numbers as from
             `predict`.
-        state : (n, M) ndarray
+        state : (n, S) ndarray
             To be passed to the next step; the given state is not changed.
 
         Raises
@@ -95,13 +98,13 @@ class Streaming(Snapshot):
         Parameters
         ----------
         X : n sequences, in any form that `fit` takes: their next steps
-        state : (n, M) array, from `start` or the step before
+        state : (n, S) array, from `start` or the step before
 
         Returns
         -------
         y : what `step` returns, for each step: (n, T, K) or (n, T) ndarray for an array X, for
             ragged X a 1-D object array of (T_i, K) or (T_i,) ndarrays
-        state : (n, M) ndarray
+        state : (n, S) ndarray
 
         Warns
         -----
@@ -125,12 +128,12 @@ class Streaming(Snapshot):
 
         Parameters
         ----------
-        state : (n, M) array
+        state : (n, S) array
         rows : index of the sequences that begin: ints, a mask or a slice
 
         Returns
         -------
-        state : (n, M) ndarray, a copy
+        state : (n, S) ndarray, a copy
 
         Raises
         ------
@@ -152,6 +155,7 @@ class Streaming(Snapshot):
 
     def _network_of_steps(self) -> RNN:
         network = self.network_
+        network.engine.architecture.check_causal("step", self._name)
         if network.readout in ("mean", "max"):
             raise ValueError(
                 f"{self._name} with pooling={network.readout!r} reads all states of a "
@@ -185,7 +189,7 @@ class Streaming(Snapshot):
         return result
 
     def _check_state(self, state: Any, n: int | None, network: RNN) -> Array:
-        name, M = self._name, network.hidden_size
+        name, M = self._name, network.state_width
         expected = f"expected shape ({'n' if n is None else n}, {M}), from start or the step before"
         states = read_array(state, caller=name, name="state", ndims=(2,), expected=expected)
         if states.shape[1] != M or (n is not None and len(states) != n):

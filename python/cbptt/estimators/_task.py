@@ -16,7 +16,7 @@ from cbptt.engine.truncation import Truncation
 from cbptt.estimators._forms import learn_form, likely_misreading
 from cbptt.estimators._missing import indicate
 from cbptt.estimators._notices import Notice
-from cbptt.estimators._solver import batch_size_of, hidden_size_of, truncation_of
+from cbptt.estimators._solver import batch_size_of, check_cell, hidden_size_of, truncation_of
 from cbptt.estimators._targets import Labels, TargetForm, TargetKind
 from cbptt.estimators._training_set import TrainingSet, cut_streams
 from cbptt.network import RNN
@@ -86,6 +86,7 @@ def prepare(
     """Check everything that is given; the estimator itself stays as it is."""
     estimator._validate_params()
     targets = estimator._targets if targets is None else targets
+    check_cell(estimator, caller=estimator._name)
     truncation = truncation_of(estimator, targets.readout, caller=estimator._name)
     before = _fit_before(estimator, incremental)
     if y is None:
@@ -227,22 +228,25 @@ def _network(
         data.sequences.n_features,
         hidden_size_of(estimator, caller=estimator._name),
         data.labels.n_outputs,
+        cell=estimator.cell,
+        bidirectional=bool(estimator.bidirectional),
         activation=estimator.activation,
         output_activation=data.labels.output_activation,
         loss=data.labels.loss,
         readout=readout,
         learn_initial_state=estimator.learn_initial_state,
         init=estimator.init,
+        forget_bias=estimator.forget_bias,
         dtype=data.sequences.values.dtype,
         random_state=rng if before is None else np.random.default_rng(0),
     )
     if before is not None:
         old: RNN = before.network_
-        if old.layout.entries != network.layout.entries:
+        if old.cell != network.cell or old.layout.entries != network.layout.entries:
             raise ValueError(
                 f"{estimator._name} cannot go on from the fit before, whose network was {old!r}; "
-                f"set warm_start=False, or leave hidden_layer_sizes, learn_initial_state and "
-                f"the number of outputs as they were."
+                f"set warm_start=False, or leave hidden_layer_sizes, cell, bidirectional, "
+                f"learn_initial_state and the number of outputs as they were."
             )
         network.theta = old.theta
     return network

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbptt.data.ragged import Ragged
+from cbptt.data.sequences import Sequences
 from cbptt.forecasting.scaling import Scale, difference, fit_scale, integrate
 from cbptt.forecasting.series import SeriesSet
 from cbptt.network import RNN
@@ -192,12 +193,13 @@ def find_origins(
     starts = np.cumsum([0, *map(len, inputs)])
     longer = [rows for rows in inputs if len(rows)]
     targets = np.concatenate([p.steps[frame.past :] for p in prepared])
-    hidden, errors = np.empty((0, network.hidden_size), frame.dtype), targets
+    errors = targets
     if longer:
-        run = network.forward(Ragged.from_sequences(longer))
-        hidden, errors = run.hidden.values, targets - run.output.values
+        errors = targets - network.forward(Ragged.from_sequences(longer)).output.values
 
-    states = network.engine.start(sum(map(len, at)))
+    states = states_after(
+        network, inputs, [[o - frame.lost - frame.past for o in origins] for origins in at]
+    )
     bias = np.zeros((len(states), targets.shape[1]))
     past, ends = [], []
     of: list[Scale] = []
@@ -207,7 +209,6 @@ def find_origins(
             step, n = origin - frame.lost, len(of)
             end = first + step - frame.past
             if end > first:
-                states[n] = hidden[end - 1]
                 latest = errors[max(first, end - _MEMORY) : end][::-1]
                 bias[n] = GAIN * (1 - GAIN) ** np.arange(len(latest)) @ latest
             past.append(prepared[i].steps[step - frame.past : step])
@@ -223,6 +224,37 @@ def find_origins(
         series.single,
         series.flat,
     )
+
+
+def states_after(
+    network: RNN, inputs: Sequence[Array], counts: Sequence[Sequence[int]]
+) -> NDArray[np.floating]:
+    """Return the states after some numbers of steps of each sequence.
+
+    Parameters
+    ----------
+    network : RNN
+    inputs : (T_i, D) array for each sequence
+    counts : ints for each sequence, at most T_i; below 1 is the state before the first step
+
+    Returns
+    -------
+    states : (n, state_width) array, sequence after sequence
+    """
+    engine = network.engine
+    found = [{0: engine.start(1)[0]} for _ in inputs]
+    # each sequence piece by piece, from one number of steps that is wanted to the next
+    cuts = [sorted({max(0, count) for count in each} | {0}) for each in counts]
+    for k in range(1, max(map(len, cuts))):
+        which = [i for i, each in enumerate(cuts) if len(each) > k]
+        pieces = [inputs[i][cuts[i][k - 1] : cuts[i][k]] for i in which]
+        read = Ragged.from_sequences(pieces)
+        before = np.stack([found[i][cuts[i][k - 1]] for i in which])
+        sequences = Sequences(np.ascontiguousarray(read.values), read.offsets, "ragged")
+        after = engine.predict(sequences, before, states=True).final
+        for i, state in zip(which, after, strict=True):
+            found[i][cuts[i][k]] = state
+    return np.stack([found[i][max(0, count)] for i, each in enumerate(counts) for count in each])
 
 
 def continue_origins(

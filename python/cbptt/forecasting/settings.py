@@ -140,6 +140,11 @@ class ForecasterParameters(TrainingParameters, Snapshot):
     def _parameters_of_network(self, frame: Frame) -> dict[str, Any]:
         """The parameters of the estimator that trains the network."""
         parameters = {name: getattr(self, name) for name in parameter_names(TrainingParameters)}
+        if self.bidirectional:
+            raise ValueError(
+                f"{self._name} cannot forecast with bidirectional=True, as the reverse direction "
+                f"begins at the end of a series; use bidirectional=False."
+            )
         if self.bptt_steps == "auto":
             parameters["bptt_steps"] = None if self.solver == "lbfgs" else WINDOW
         return parameters | {"dtype": frame.dtype.name}

@@ -12,10 +12,7 @@ from cbptt.testing.cases import (
     outputs_of,
     part_of,
 )
-from cbptt.testing.registry import (
-    check,
-    per_step,
-)
+from cbptt.testing.registry import causal, check, per_step
 
 
 @check()
@@ -56,7 +53,7 @@ def check_padding_cut_off(case: Case) -> None:
     case.assert_learns_the_same(cut, case.y, case.X, case.y, "padded and cut")
 
 
-@check(per_step)
+@check(per_step, causal)
 def check_no_knowledge_of_the_future(case: Case) -> None:
     """The output of a step depends on the steps up to it, and on none after it."""
     model = case.fit()

@@ -61,6 +61,12 @@ def per_sequence(estimator: Any, targets: Targets) -> bool:
     return targets == "sequence"
 
 
+def causal(estimator: Any, targets: Targets) -> bool:
+    """Whether it reads a sequence from the first step on only: not with bidirectional=True."""
+    parameters = estimator.get_params().items()
+    return not any(name.rpartition("__")[2] == "bidirectional" and v for name, v in parameters)
+
+
 def predictor(estimator: Any, targets: Targets) -> bool:
     """Whether it is a classifier or a regressor."""
     return bool(is_classifier(estimator) or is_regressor(estimator))

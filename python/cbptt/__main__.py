@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo = commands.add_parser(
         "demo",
-        help="train a network to tell nine speakers apart, in seconds",
-        description="Train a network to tell nine speakers apart (Japanese Vowels), check its "
+        help="train a network to distinguish nine speakers, in seconds",
+        description="Train a network to distinguish nine speakers (Japanese Vowels), check its "
         "gradient, and say how well and how fast that went.",
     )
     demo.add_argument(
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells an error in one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")

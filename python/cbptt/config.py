@@ -49,7 +49,7 @@ def show_versions() -> None:
 
 
 def _processor() -> str:
-    """The processor's name: Linux tells it in a file, other systems through `platform`."""
+    """The processor's name: from a file on Linux, and from `platform` on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

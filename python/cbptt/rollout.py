@@ -24,12 +24,12 @@ def continue_series(
     lags: NDArray[np.intp],
     noise: Array | None = None,
 ) -> Array:
-    """Let a network continue series from what it tells of each step.
+    """Let a network continue series from its own predictions.
 
     Parameters
     ----------
     network : RNN
-        Of K outputs, and K len(lags) + E inputs: the values so many steps before, and what is known
+        Of K outputs, and K len(lags) + E inputs: the values at these lags, and what is known
         of a step.
     past : (n, P, K) array
         The steps before, P at least the largest lag.

@@ -23,7 +23,7 @@ from cbptt.optimizers import Moments, Optimizer
 
 __all__ = ["Descent", "Epoch", "Trainer", "minimise"]
 
-# Compiled code hands control back about so often, so that other threads are heard.
+# Compiled code returns about this often, so that other threads can run.
 SECONDS_BETWEEN_RETURNS = 0.05
 
 

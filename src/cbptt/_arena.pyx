@@ -73,7 +73,7 @@ cdef int require_whole(const Arena* arena) except -1:
 
 
 cdef bint reserve(Store* store, Py_ssize_t n_bytes) noexcept nogil:
-    """Let a store have so many bytes at least, without its contents; False: there is no memory"""
+    """Grow a store to at least n_bytes, without keeping its contents; False: there is no memory"""
     if n_bytes <= store.size:
         return True
     release(store)

@@ -2,7 +2,7 @@
 
 The two routines are read from the capsules that scipy.linalg.cython_blas publishes, so that
 building needs no SciPy. BLAS comes with 32-bit or with 64-bit integers. Every integer here is
-handed over as 64 bits: on a little-endian machine its first 32 bits are the same number, so both
+passed as 64 bits: on a little-endian machine its first 32 bits are the same number, so both
 kinds read it right. A capsule with another signature, or a product that comes out wrong, is an
 ImportError, and never a corrupted memory.
 """

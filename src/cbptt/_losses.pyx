@@ -164,7 +164,7 @@ cdef double loss_and_delta(
         floating* z_r
         floating* dz_r
 
-    # L, as far as it is told from a2, and h2: all rows at once, the loss of those with a target
+    # L, as far as it follows from a2, and h2: all rows at once, the loss of those with a target
     if loss == LOG_LOSS and f == SOFTMAX:
         for r in range(R):
             shift_row(z + r * ld, K)

@@ -1,13 +1,13 @@
-"""Threads that share out numbered items of work, without the GIL and without spinning.
+"""Threads that share numbered items of work, without the GIL and without spinning.
 
 One thread leads: it publishes a phase of n items, takes part in it and joins it. The others wait
-for items, whatever the phase, until the team is closed. Items are claimed one by one, so that a
-thread whose core is busy with something else claims fewer; a thread that never comes is missed by
-nobody, as the leader waits for claimed items only. Who has nothing to do sleeps on a lock of
-Python's, which is a semaphore or a condition of the system.
+for items of any phase, until the team is closed. Items are claimed one by one, so that a thread
+whose core is busy with another program claims fewer. A helper that never starts delays no one: the
+leader waits only for claimed items. Idle threads sleep on a lock of Python's, which is a semaphore
+or a condition variable of the system.
 
-The leader also listens for signals, so that Ctrl-C is heard within a mini-batch. Where a handler
-raises, the team is stopped: the others see it and leave their items half done.
+The leader also checks for signals, so that Ctrl-C takes effect within a mini-batch. If a handler
+raises, the team is stopped: the other threads see it and leave their items half done.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -41,10 +41,10 @@ cdef extern from "Python.h":
         PyThread_type_lock, long long microseconds, int interruptible) noexcept nogil
 
 cdef:
-    double WORK_UNHEARD = 5e8             # operations, some milliseconds
-    long long MICROSECONDS_UNHEARD = 50_000
+    double WORK_BETWEEN_CHECKS = 5e8             # operations, some milliseconds
+    long long MICROSECONDS_BETWEEN_CHECKS = 50_000
 
-cdef long long ITEM = (<long long> 1 << 32) - 1  # the part of a ticket that tells the item
+cdef long long ITEM = (<long long> 1 << 32) - 1  # the part of a ticket that is the item's number
 
 
 cdef class Team:
@@ -85,7 +85,7 @@ cdef class Team:
         PyMem_Free(self.asleep)
 
     def close(self):
-        """Let everyone go who waits for items, or comes later."""
+        """Release every thread that waits for items, or starts later."""
         with nogil:
             self.close_quietly()
 
@@ -94,7 +94,7 @@ cdef class Team:
     cdef void publish(self, int phase, Py_ssize_t n_items, bint wake) noexcept nogil:
         """Offer the items 0..n_items - 1; all of an earlier phase are done.
 
-        Without wake, nobody is woken who sleeps: for items that are not worth it.
+        Without wake, sleeping threads are not woken: for items that take too little time.
         """
         cdef Py_ssize_t thread
         cdef long long number = (load_ticket(&self.ticket) >> 32) + 1
@@ -111,7 +111,7 @@ cdef class Team:
         """Wait until all items are done; none is left to be claimed."""
         while not self._may_go_on(0):
             self._sleep(0)
-            self.listen(0, WORK_UNHEARD)
+            self.listen(0, WORK_BETWEEN_CHECKS)
 
     cdef void close_quietly(self) noexcept nogil:
         cdef Py_ssize_t thread
@@ -135,14 +135,14 @@ cdef class Team:
     # ---- everyone ---------------------------------------------------------------------------
 
     cdef void listen(self, Py_ssize_t thread, double work) noexcept nogil:
-        """Now and then, after so many operations: let the handlers of signals run.
+        """Let the handlers of signals run, after every WORK_BETWEEN_CHECKS operations.
 
         What one raises stays set in the leader's thread state, until `raise_signal`.
         """
         if thread > 0 or self.stopped:
             return
         self.work += work
-        if self.work >= WORK_UNHEARD:
+        if self.work >= WORK_BETWEEN_CHECKS:
             self.work = 0
             with gil:
                 if PyErr_CheckSignals() != 0:
@@ -177,7 +177,7 @@ cdef class Team:
             item = self.claim()
         return item
 
-    # ---- sleep: a bed is a lock that is held; who wakes a sleeper releases it --------------------
+    # ---- sleep: a thread waits for a lock that it holds, and is woken by its release -------------
 
     cdef bint _may_go_on(self, Py_ssize_t thread) noexcept nogil:
         if thread == 0:
@@ -193,8 +193,8 @@ cdef class Team:
             return
         if thread > 0:
             PyThread_acquire_lock(self.beds[thread], WAIT_LOCK)
-        elif not acquire_for(self.beds[0], MICROSECONDS_UNHEARD, 0):
-            # Nobody woke the leader in time; who is about to will have released the bed.
+        elif not acquire_for(self.beds[0], MICROSECONDS_BETWEEN_CHECKS, 0):
+            # No thread woke the leader in time; one that is about to has released the bed.
             if not exchange_flag(&self.asleep[0], 0):
                 PyThread_acquire_lock(self.beds[0], WAIT_LOCK)
 

@@ -442,7 +442,7 @@ def set_masks(Task task, const floating[:, ::1] inputs, const floating[:, ::1] r
 
 
 def want_states(Task task, floating[:, ::1] carried, Py_ssize_t carry):
-    """Set where the states after some steps are left, of the sequences that have so many.
+    """Set where the states after some steps are left, of the sequences that have these steps.
 
     Parameters
     ----------

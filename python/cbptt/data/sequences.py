@@ -130,7 +130,7 @@ def check_sequences(
         Required number of variables D. A 2-D array of one column is refused then, as it is more
         likely one sequence than many sequences of one step.
     allow_nan : bool, default=False
-        Let NaN stand, for whoever fills it in. Infinity is refused either way.
+        Allow NaN, which the caller replaces. Infinity is refused either way.
 
     Returns
     -------

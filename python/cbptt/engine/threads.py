@@ -93,7 +93,7 @@ def _helpers(n: int) -> ThreadPoolExecutor:
 def _after_fork() -> None:
     """The child of a fork has none of the parent's threads, and no lock that they held.
 
-    What they had limited stays limited: nobody is left to restore it.
+    The limits that they had set remain, as no thread is left that restores them.
     """
     global _lock, _pool
     _lock, _pool = threading.RLock(), None

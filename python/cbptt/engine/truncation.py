@@ -35,7 +35,7 @@ class Window:
     starts, stops : (n,) the rows of the flat buffer where the window of each begins and ends.
     losses_from : (n,) the row from which losses count.
     is_first : whether it begins where the sequences do, and not from a carried state.
-    carry : after so many of its steps the next window begins; 0 where it begins with this one.
+    carry : the number of its steps after which the next window begins; 0 if both begin together.
     """
 
     ids: Rows

@@ -134,7 +134,7 @@ class Origins:
 
 
 def check_lengths(series: SeriesSet, frame: Frame, name: str, *, caller: str, targets: int) -> None:
-    """Refuse series that are shorter than differences, lags and so many targets take.
+    """Refuse series that are shorter than differences, lags and targets need.
 
     Raises
     ------

@@ -32,7 +32,7 @@ void NAME(exponential)(real *restrict x, ptrdiff_t n)
         x[i] = exponential(x[i]);
 }
 
-/* ---- backward: d = d * f'(a), told from h = f(a) ------------------------------------------ */
+/* ---- backward: d = d * f'(a), given h = f(a) --------------------------------------------- */
 
 void NAME(derivative)(real *restrict d, const real *restrict h, ptrdiff_t n, int f)
 {

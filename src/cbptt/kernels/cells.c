@@ -22,7 +22,8 @@ static ptrdiff_t padded(ptrdiff_t n)
 }
 
 /* Panels that lie one behind the other, of a few rows: sums + A P + A' P' + ..
- *     out OUT (rows, panels * PANEL) rows ld apart;  sums IN, likewise, rows lds apart, or NULL */
+ *     out OUT (rows, panels * PANEL) rows ld apart;  sums IN, the same shape, rows lds apart, or
+ * NULL */
 static void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff_t lds, ptrdiff_t rows,
                        ptrdiff_t panels, const product *products, int n_products)
 {

@@ -141,7 +141,7 @@ static inline real relu(real a)
     return a < 0 ? 0 : a;
 }
 
-/* ---- backward: dL/da = dL/dh f'(a), told from h = f(a) ------------------------------------ */
+/* ---- backward: dL/da = dL/dh f'(a), given h = f(a) --------------------------------------- */
 
 /* f' = h (1 - h) */
 static inline real logistic_derivative(real d, real h)

@@ -5,7 +5,7 @@
  * arrays of one call do not overlap where nothing else is said. For `real` in (float, double):
  *
  *   activate(x, n, f)              x := f(x)                             x INOUT (n,)
- *   derivative(d, h, n, f)         d := d * f'(a), told from h = f(a)    d INOUT (n,), h IN (n,)
+ *   derivative(d, h, n, f)         d := d * f'(a), given h = f(a)        d INOUT (n,), h IN (n,)
  *   exponential(x, n)              x := exp(x)                           x INOUT (n,)
  *
  * padded(n) is n rounded up to whole lines of 64 bytes. Rows of n numbers lie so far apart where

@@ -90,7 +90,7 @@ void NAME(pack)(real *restrict p, const real *restrict w, ptrdiff_t K, ptrdiff_t
             FOR_LINE c_i[j] = expression;                                                          \
         }
 
-/* h_t = f(a_t) where h is NULL; da_t = dL/dh_t * f'(a_t), told from h = f(a_t), elsewhere. */
+/* h_t = f(a_t) where h is NULL; da_t = dL/dh_t * f'(a_t), given h = f(a_t), elsewhere. */
 static void finish(real *c, const real *h, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t columns, int f)
 {
     if (f == CBPTT_TANH && h == NULL)
@@ -109,7 +109,7 @@ static void finish(real *c, const real *h, ptrdiff_t ld, ptrdiff_t rows, ptrdiff
 
 /* ---- one step ------------------------------------------------------------------------------- */
 
-/* What the end of a tile reads or writes is asked for at its beginning. */
+/* Prefetch, at the beginning of a tile, what its end reads or writes. */
 static void prefetch_tile(const real *c, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t columns)
 {
     for (ptrdiff_t i = 0; i < rows; i++)
@@ -119,7 +119,7 @@ static void prefetch_tile(const real *c, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t
 
 /* C = g(S + A0 P0 + A1 P1), as `finish` has it
  *     c OUT (n, M);  s IN (n, M) rows lds apart (0: one row for all), may be c, or NULL: zeros
- *     a0 IN (n, K0) rows lda0 apart;  p0 IN (K0, M) packed;  a1, p1 likewise; K 0: no product
+ *     a0 IN (n, K0) rows lda0 apart;  p0 IN (K0, M) packed;  a1, p1 the same; K 0: no product
  *     h IN (n, M) or NULL.  The rows of c and h are M numbers, padded, apart. */
 void NAME(step)(real *c, const real *s, ptrdiff_t lds, const real *a0, ptrdiff_t lda0,
                 const real *p0, ptrdiff_t K0, const real *a1, ptrdiff_t lda1, const real *p1,

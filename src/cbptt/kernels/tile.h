@@ -57,7 +57,7 @@ static inline ptrdiff_t fewest_parts(ptrdiff_t n, ptrdiff_t most)
     return (n + most - 1) / most;
 }
 
-/* The most rows of a tile, where there are so many panels: a wide C is better cut into wide tiles,
+/* The most rows of a tile, for a number of panels: a wide C is better cut into wide tiles,
  * which read A less often. */
 static inline ptrdiff_t most_rows(ptrdiff_t n_panels)
 {
@@ -66,7 +66,7 @@ static inline ptrdiff_t most_rows(ptrdiff_t n_panels)
     return fit < MAX_TILE ? fit : MAX_TILE;
 }
 
-/* The most panels of a tile of so many rows. */
+/* The most panels of a tile, for a number of rows. */
 static inline ptrdiff_t most_panels(ptrdiff_t rows)
 {
     const ptrdiff_t fit = REGISTERS / (VECTORS * rows);

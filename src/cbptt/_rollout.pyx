@@ -93,7 +93,7 @@ def forecast(
         unsigned long long mode
 
     require_precision(live, sizeof(floating))
-    require("series", (series.shape[1], series.shape[2]), (past + H, K))
+    require("series", (series.shape[1] - H, series.shape[2]), (past, K))
     require("states", (states.shape[0], states.shape[1]), (n, net.state_width))
     require("known", (known.shape[0], known.shape[2]), (n, D - K * n_lags))
     if noisy:

@@ -52,5 +52,9 @@ def test_every_statement_of_the_reference_is_on_the_page() -> None:
     # The rest is not the lecture's: other activations, losses and readouts, and classes of results.
     others = {"ACTIVATIONS", "CANONICAL", "LOSSES", "READOUTS", "Activation", "Loss"}
     others |= {"Bptt", "Forward", "row_times_output_jacobian"}
+    # What comes after the lecture is in docs/cells.md.
+    others |= {"CELLS", "GATES", "STATES", "Deltas", "Layer"}
+    later = ("elman", "gru", "lstm", "stack")
+    others |= {name for name in reference.__all__ if name.lower().startswith(later)}
     shown = set(re.findall(r"\breference\.(\w+)", PAGE))
     assert shown == set(reference.__all__) - others

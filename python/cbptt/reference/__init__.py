@@ -1,13 +1,16 @@
 """The lecture "Backpropagation Through Time" in NumPy, equation by equation.
 
 This is the program to read with the lecture open, to test faster programs against and to time them
-against. It needs NumPy only. docs/lecture.md walks through it, slide by slide.
+against. It needs NumPy only. docs/lecture.md walks through it, slide by slide, and docs/cells.md
+through what comes after the lecture.
 
 ============= ======================================================================
 `calculus`    the background, the detour, the note about biases; the complex step
 `functions`   activations, their Jacobian matrices, losses
 `network`     the forward pass, and the five derivatives
 `unfolded`    the network unfolded in time: each step with parameters of its own
+`cells`       beyond the lecture: one step of a GRU and of an LSTM, forward and back
+`stack`       networks of cells in several layers and both directions
 ============= ======================================================================
 
 Layout
@@ -59,6 +62,22 @@ from cbptt.reference.calculus import (
     row_times_tensor,
     sum_of_deltas,
 )
+from cbptt.reference.cells import (
+    CELLS,
+    GATES,
+    STATES,
+    Deltas,
+    ElmanStep,
+    GruStep,
+    Layer,
+    LstmStep,
+    elman_step,
+    elman_step_back,
+    gru_step,
+    gru_step_back,
+    lstm_step,
+    lstm_step_back,
+)
 from cbptt.reference.functions import (
     ACTIVATIONS,
     CANONICAL,
@@ -71,33 +90,53 @@ from cbptt.reference.functions import (
     row_times_output_jacobian,
 )
 from cbptt.reference.network import READOUTS, Bptt, Forward, bptt, forward, loss
+from cbptt.reference.stack import StackBptt, StackForward, stack_bptt, stack_forward, stack_loss
 from cbptt.reference.unfolded import unfold, unfolded_loss
 
 __all__ = [
     "ACTIVATIONS",
     "CANONICAL",
+    "CELLS",
+    "GATES",
     "LOSSES",
     "OUTPUTS",
     "READOUTS",
+    "STATES",
     "Activation",
     "Bptt",
+    "Deltas",
+    "ElmanStep",
     "Forward",
+    "GruStep",
+    "Layer",
     "Loss",
+    "LstmStep",
+    "StackBptt",
+    "StackForward",
     "bias_derivative",
     "bptt",
     "chain_rule",
     "complex_step",
     "derivative",
+    "elman_step",
+    "elman_step_back",
     "forward",
+    "gru_step",
+    "gru_step_back",
     "inner_product_derivative",
     "linear_map_derivative",
     "loss",
+    "lstm_step",
+    "lstm_step_back",
     "one_hot",
     "output_jacobian",
     "product_derivative",
     "quadratic_form_derivative",
     "row_times_output_jacobian",
     "row_times_tensor",
+    "stack_bptt",
+    "stack_forward",
+    "stack_loss",
     "sum_of_deltas",
     "unfold",
     "unfolded_loss",

@@ -351,7 +351,7 @@ def bptt(
         dh1 = np.repeat(dh1_read[np.newaxis] / T, T, axis=0)
     else:
         dh1 = np.zeros(h1.shape, da2.dtype)
-        step = _largest(h1) if readout == "max" else np.full((1, *h1_read.shape), T - 1)
+        step = largest(h1) if readout == "max" else np.full((1, *h1_read.shape), T - 1)
         np.put_along_axis(dh1, step, dh1_read[np.newaxis], axis=0)
 
     # BPTT, nabla_{a1(t)} L: a scalar f has a diagonal Jacobian, kept as a row of slopes
@@ -404,10 +404,10 @@ def _read(h1: Array, readout: str) -> Array:
         return np.asarray(h1.mean(axis=0))
     if readout == "last":
         return np.asarray(h1[-1])
-    return np.asarray(np.take_along_axis(h1, _largest(h1), axis=0)[0])
+    return np.asarray(np.take_along_axis(h1, largest(h1), axis=0)[0])
 
 
-def _largest(h1: Array) -> npt.NDArray[np.intp]:
+def largest(h1: Array) -> npt.NDArray[np.intp]:
     """(1, B, M) the step at which each unit is largest, the last of such steps."""
     return np.asarray(len(h1) - 1 - np.argmax(h1[::-1].real, axis=0, keepdims=True))
 

@@ -18,6 +18,7 @@ import cbptt
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+CELLS = ROOT / "docs" / "cells.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES += [ROOT / "benchmarks" / "README.md"]
 CORE = ROOT / "src" / "cbptt"
@@ -143,8 +144,8 @@ def test_blocks_share_their_names_and_are_compared() -> None:
 
 def source_of(path: Path, function: str) -> str | None:
     """The source of a function or class of the outermost level; None if there is none."""
-    begin = rf"^(?:cdef|cpdef|def|class)\b[^(:\n]*\b{function}\b"
-    body = r".*\n(?:(?:[ \t)].*)?\n)*"  # indented lines, empty ones, the end of the signature
+    begin = rf"^(?:cdef|cpdef|def|class|static)\b[^(:\n]*\b{function}\b"
+    body = r".*\n(?:(?:[ \t){].*)?\n)*"  # indented lines, empty ones, the end of the signature
     found = re.search(begin + body, path.read_text(encoding="utf-8"), re.MULTILINE)
     return found and found.group()
 
@@ -175,17 +176,23 @@ def wrong_citations(equation: str, compiled: str, in_numpy: str) -> list[str]:
     return wrong
 
 
-def equations() -> list[list[str]]:
-    """The rows of the README's table "Where each equation is implemented", without its head."""
-    table = README.read_text(encoding="utf-8").partition("<!-- where -->")[2]
+def equations(page: Path) -> list[list[str]]:
+    """The rows of a page's table of where each equation is implemented, without its head."""
+    table = page.read_text(encoding="utf-8").partition("<!-- where -->")[2]
     lines = table.partition("<!-- /where -->")[0].strip().split("\n")
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_each_equation_stands_where_the_readme_says() -> None:
-    rows = equations()
-    assert {f"derivative number {i}" for i in range(1, 6)} <= {row[0].split(",")[0] for row in rows}
+@pytest.mark.parametrize("page", [README, CELLS], ids=lambda page: page.name)
+def test_each_equation_stands_where_a_page_says(page: Path) -> None:
+    rows = equations(page)
+    assert len(rows) > 10
     assert {row[0]: wrong for row in rows if (wrong := wrong_citations(*row))} == {}
+
+
+def test_the_readme_says_where_the_five_derivatives_are() -> None:
+    rows = equations(README)
+    assert {f"derivative number {i}" for i in range(1, 6)} <= {row[0].split(",")[0] for row in rows}
 
 
 def test_a_text_that_stands_elsewhere_or_in_a_longer_word_is_a_wrong_citation() -> None:

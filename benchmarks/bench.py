@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 from calibration import calibrate
 from report import Report
+from shapes import N_GATES
 from studies import (
     against,
+    cells,
     fit,
     intervals,
     kernels,
@@ -30,6 +33,7 @@ from studies import (
 STUDIES = {
     "shapes": (against, "every library on ten shapes"),
     "awkward": (against, "every library on sizes that fit no tile"),
+    "cells": (cells, "every library on GRU and LSTM, two layers, both directions"),
     "ragged": (lengths, "sequences of unequal lengths, beside PyTorch packed and padded"),
     "fit": (fit, "a whole fit, beside a loop in PyTorch"),
     "threads": (threads, "two threads, quiet and beside a busy program"),
@@ -45,8 +49,27 @@ STUDIES = {
 IN_ONE_PRECISION = ("fit", "long", "intervals")
 UNTIMED = ("intervals",)
 UNCALIBRATED = (*UNTIMED, "versions")
-WITH_SHAPES = ("shapes", "awkward", "ragged", "threads", "kernels", "memory", "versions")
-WITH_THREADS = ("shapes", "awkward", "ragged")
+WITH_SHAPES = (
+    "shapes",
+    "awkward",
+    "cells",
+    "ragged",
+    "threads",
+    "kernels",
+    "memory",
+    "versions",
+)
+WITH_THREADS = ("shapes", "awkward", "cells", "ragged")
+WITH_CELLS = ("cells", "fit", "threads", "memory", "recompute", "live")
+
+
+def cells_of(names: str) -> list[str]:
+    """Read the names of cells."""
+    found = names.split(",")
+    for name in found:
+        if name not in N_GATES:
+            raise ArgumentTypeError(f"no cell is called {name!r}; there are {', '.join(N_GATES)}")
+    return found
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--dtype", choices=("float32", "float64"), default="float32")
         if name in WITH_SHAPES:
             command.add_argument("--shapes", default="*", help="names or patterns: tiny,deep*")
+        if name in WITH_CELLS:
+            default = "lstm,gru" if name == "cells" else "rnn"
+            command.add_argument("--cells", type=cells_of, default=default, help="rnn,gru,lstm")
         if name in WITH_THREADS:
             command.add_argument("--threads", type=int, choices=(1, 2), default=1)
         study.add_options(command)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engines import ENGINES, PRODUCTS
+from engines import ENGINES, PRODUCTS, able
 from engines.product import FLOPS
 from shapes import Problem
 from workers import Worker
@@ -55,6 +55,10 @@ class Outcome:
     times: Mapping[str, Mapping[str, Times]]
     differences: Mapping[str, Differences]
 
+    def timed(self, label: str, thing: str) -> Times | None:
+        """The times of a thing; None if the engine does not have it, or did not take part."""
+        return self.times.get(label, {}).get(thing)
+
     @property
     def peak(self) -> float:
         """Floating-point operations per second of the matrix product."""
@@ -81,8 +85,9 @@ def engine(name: str, problem: Problem, dtype: str, n_threads: int) -> Worker:
 
 
 def judgement(problem: Problem, dtype: str) -> Computed:
-    """Return what is right: by the NumPy reference, or by cbptt where lengths differ."""
-    with engine("cbptt" if problem.is_ragged else "numpy", problem, dtype, 1) as judge:
+    """Return what is right: by NumPy, or by cbptt if that cannot compute it."""
+    judges = (name for name in ("numpy", "numpy-cells", "cbptt") if able(name, problem, dtype))
+    with engine(next(judges), problem, dtype, 1) as judge:
         computed: Computed = judge.call("computed")
         return computed
 

@@ -1,7 +1,7 @@
-"""PyTorch: nn.RNN and nn.Linear, differentiated by autograd.
+"""PyTorch: nn.RNN, nn.GRU or nn.LSTM, and nn.Linear, differentiated by autograd.
 
-Time-major, which is its best layout. Of the two hidden biases of nn.RNN the second is 0 and takes
-no gradient, as it would double the first. Packed and padded batches are built beforehand, longest
+Time-major, which is its best layout. Of the two hidden biases the second is 0 and takes no gradient,
+as it would double the first; but of nn.GRU the last third of it is a bias of its own. Packed and padded batches are built beforehand, longest
 sequence first, so that nothing is sorted or permuted while the clock runs.
 """
 
@@ -21,21 +21,38 @@ from shapes import Array, Problem
 NO_CLASS = -100
 
 
-def start(rnn: nn.RNN, readout: nn.Linear, parameters: Any) -> dict[str, nn.Parameter]:
-    """Copy starting values in; return torch's parameters by cbptt's names."""
-    named = {
-        "weight_ih": rnn.weight_ih_l0,
-        "weight_hh": rnn.weight_hh_l0,
-        "bias_h": rnn.bias_ih_l0,
-        "weight_ho": readout.weight,
-        "bias_o": readout.bias,
-    }
+KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+NAMES = {
+    "weight_ih": "weight_ih",
+    "weight_hh": "weight_hh",
+    "bias_h": "bias_ih",
+    "bias_hn": "bias_hh",
+}
+
+
+def start(rnn: nn.RNNBase, readout: nn.Linear, parameters: Any) -> dict[str, nn.Parameter]:
+    """Copy starting values in; return torch's parameters by cbptt's names.
+
+    The one of bias_hn is the whole second bias, see `own`.
+    """
+    named = {"weight_ho": readout.weight, "bias_o": readout.bias}
+    for suffix in (n.removeprefix("weight_ih") for n in parameters if n.startswith("weight_ih")):
+        second = getattr(rnn, f"bias_hh{suffix or '_l0'}")
+        with torch.no_grad():
+            second.zero_()
+        second.requires_grad_(f"bias_hn{suffix}" in parameters)
+        for name, theirs in NAMES.items():
+            if f"{name}{suffix}" in parameters:
+                named[f"{name}{suffix}"] = getattr(rnn, f"{theirs}{suffix or '_l0'}")
     with torch.no_grad():
         for name, parameter in named.items():
-            parameter.copy_(torch.from_numpy(parameters[name].copy()))
-        rnn.bias_hh_l0.zero_()
-    rnn.bias_hh_l0.requires_grad_(False)
+            own(name, parameter).copy_(torch.from_numpy(parameters[name].copy()))
     return named
+
+
+def own(name: str, tensor: Tensor) -> Tensor:
+    """Return the part of a parameter, or of its gradient, that cbptt has by this name."""
+    return tensor[-len(tensor) // 3 :] if name.startswith("bias_hn") else tensor
 
 
 class Pytorch(ABC):
@@ -48,8 +65,14 @@ class Pytorch(ABC):
         torch.set_num_threads(n_threads)
         precision = getattr(torch, dtype)
         self.problem = problem
-        self.rnn = nn.RNN(problem.D, problem.M, dtype=precision)
-        self.readout = nn.Linear(problem.M, problem.K, dtype=precision)
+        self.rnn = KINDS[problem.cell](
+            problem.D,
+            problem.M,
+            num_layers=problem.n_layers,
+            bidirectional=problem.bidirectional,
+            dtype=precision,
+        )
+        self.readout = nn.Linear(problem.width, problem.K, dtype=precision)
         self.named = start(self.rnn, self.readout, problem.network(dtype).parameters)
         self.every = problem.readout == "every"
         self.lay_out(*problem.data(dtype))
@@ -90,7 +113,7 @@ class Pytorch(ABC):
     def computed(self) -> dict[str, Any]:
         """Loss, gradients, outputs."""
         loss = self.step().item()
-        gradients = {name: parameter.grad.numpy() for name, parameter in self.named.items()}
+        gradients = {name: own(name, p.grad).numpy() for name, p in self.named.items()}
         return {"loss": loss, **gradients, "output": self.rows(self.forward().numpy())}
 
 
@@ -103,7 +126,12 @@ class Equal(Pytorch):
 
     def logits(self) -> Tensor:
         h, _ = self.rnn(self.x)
-        return self.readout(h if self.every else h[-1])
+        if self.every:
+            return self.readout(h)
+        if not self.problem.bidirectional:
+            return self.readout(h[-1])
+        M = self.problem.M  # the reverse direction ends at the first step
+        return self.readout(torch.cat([h[-1, :, :M], h[0, :, M:]], dim=1))
 
     def rows(self, output: Array) -> Array:
         return self.problem.rows(output)
@@ -134,7 +162,10 @@ class Ragged(Pytorch):
 
 
 class Padded(Ragged):
-    """A padded batch: the last valid state is gathered, or the loss leaves the padding out."""
+    """A padded batch: the last valid state is gathered, or the loss leaves the padding out.
+
+    In the reverse direction padding would come first, so there is only the forward one.
+    """
 
     def lay_out(self, X: Array, Y: Array) -> None:
         super().lay_out(X, Y)
@@ -160,8 +191,11 @@ class Packed(Ragged):
             self.target = pack_padded_sequence(self.target, self.lengths).data
 
     def logits(self) -> Tensor:
-        h, h_last = self.rnn(self.x)
-        return self.readout(h.data if self.every else h_last[0])
+        h, state = self.rnn(self.x)
+        if self.every:
+            return self.readout(h.data)
+        h_last = (state[0] if self.problem.cell == "lstm" else state)[-self.problem.n_directions :]
+        return self.readout(torch.cat(h_last.unbind(), dim=1) if len(h_last) > 1 else h_last[0])
 
     def rows(self, output: Array) -> Array:
         if not self.every:

@@ -1,11 +1,11 @@
-"""cbptt against the libraries, on sequences of equal lengths: training step and forward pass."""
+"""cbptt against the libraries, on a list of problems: training step and forward pass."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from engines import ENGINES, installed
+from engines import ENGINES, able, installed
 from race import Outcome, geometric_mean, race
 from report import Report
 from shapes import AWKWARD, SHAPES, Problem, chosen
@@ -16,26 +16,24 @@ THINGS = ("step", "forward")
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add the option that only these studies have."""
+    """Add the option that these studies have."""
     parser.add_argument(
         "--engines", help="beside cbptt's; by default all that are installed, but keras"
     )
 
 
-def wanted(engines: str | None, dtype: str) -> tuple[list[str], list[str]]:
-    """Return the engines to run, cbptt's first, and those that are not installed."""
-    able = [
-        name
-        for name, library in ENGINES.items()
-        if "equal" in library.lengths and dtype in library.dtypes
-    ]
+def wanted(
+    engines: str | None, dtype: str, problems: Sequence[Problem]
+) -> tuple[list[str], list[str]]:
+    """Return the engines that can run any of the problems, cbptt's first, and the absent ones."""
+    known = [name for name in ENGINES if any(able(name, p, dtype) for p in problems)]
     if engines is None:
-        names = [name for name in able if name not in LEFT_OUT]
+        names = [name for name in known if name not in LEFT_OUT]
         return [n for n in names if installed(n)], [n for n in names if not installed(n)]
     names = [name for name in engines.split(",") if name not in OURS]
     for name in names:
-        if name not in able:
-            raise SystemExit(f"no engine {name!r} in {dtype}; there are {', '.join(able)}")
+        if name not in known:
+            raise SystemExit(f"no engine {name!r} in {dtype}; there are {', '.join(known)}")
         if not installed(name):
             raise SystemExit(f"{name} needs {', '.join(ENGINES[name].packages)}, not installed")
     return [*OURS, *names], []
@@ -71,7 +69,7 @@ class Table:
 
     def fastest(self, outcome: Outcome, thing: str, names: Sequence[str]) -> tuple[str, float]:
         """Return who is fastest, and how many times cbptt's time that is."""
-        times = {n: outcome.times[n][thing].median for n in names if thing in outcome.times[n]}
+        times = {n: t.median for n in names if (t := outcome.timed(n, thing)) is not None}
         if not times:
             return "", float("nan")
         name = min(times, key=lambda n: times[n])
@@ -102,7 +100,7 @@ class Table:
 
     def cell(self, outcome: Outcome, name: str, thing: str, which: str) -> str:
         """Return a time in ms."""
-        times = outcome.times[name].get(thing)
+        times = outcome.timed(name, thing)
         return f"{1e3 * getattr(times, which):.3f}" if times else "-"
 
     def spread(self) -> None:
@@ -139,9 +137,9 @@ class Table:
                 )
             for name in (*OURS[1:], *self.others):
                 values = [
-                    outcome.times[name][thing].median / outcome.times["cbptt"][thing].median
+                    times.median / outcome.times["cbptt"][thing].median
                     for _, outcome in self.outcomes
-                    if thing in outcome.times[name]
+                    if (times := outcome.timed(name, thing)) is not None
                 ]
                 if values:
                     mean = geometric_mean(values)
@@ -151,19 +149,26 @@ class Table:
 def run(report: Report, options: Namespace) -> None:
     """Time the engines on the shapes, or on the awkward sizes."""
     problems = chosen(SHAPES if options.what == "shapes" else AWKWARD, options.shapes)
-    engines, absent = wanted(options.engines, options.dtype)
+    compare(report, options, problems, Table)
+
+
+def compare(
+    report: Report, options: Namespace, problems: Sequence[Problem], kind: type[Table]
+) -> None:
+    """Time the engines on problems, and print a table of this kind."""
+    engines, absent = wanted(options.engines, options.dtype, problems)
     if absent:
         report.line(f"not installed: {', '.join(absent)}")
     report.line("cbptt: the public call with a user's arrays; cbptt-prepared: with checked ones. A")
     report.line("ratio is another's time over cbptt's. The difference is the largest of all")
     report.line("engines' losses, gradients and outputs from the NumPy reference's.")
-    table = Table(report, engines, max(len(problem.name) for problem in problems) + 1)
+    table = kind(report, engines, max(len(problem.name) for problem in problems) + 1)
     table.head()
     report.raw["engines"] = engines
     results = report.raw["problems"] = []
     for problem in problems:
         outcome = race(
-            {name: (name, problem) for name in engines},
+            {name: (name, problem) for name in engines if able(name, problem, options.dtype)},
             dtype=options.dtype,
             n_threads=options.threads,
             n_rounds=options.rounds,

@@ -52,9 +52,7 @@ class Library:
 ANY_LENGTHS = ("equal", "ragged")
 ANY_NETWORK = ("lecture", "cells", "both ways")
 ENGINES = {
-    "cbptt": Library(
-        "engines.compiled:Public", lengths=ANY_LENGTHS, networks=ANY_NETWORK, role=""
-    ),
+    "cbptt": Library("engines.compiled:Public", lengths=ANY_LENGTHS, networks=ANY_NETWORK, role=""),
     "cbptt-prepared": Library(
         "engines.compiled:Prepared", lengths=ANY_LENGTHS, networks=ANY_NETWORK, role=""
     ),

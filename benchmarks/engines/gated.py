@@ -1,4 +1,4 @@
-"""NumPy: GRU and LSTM, layers and directions; a loop over time, products merged over time around it.
+"""NumPy: GRU and LSTM, layers and directions; a loop over time, other products merged.
 
 A layer in one direction runs forward in time. The reverse direction gets each sequence reversed,
 padding behind it, and what it puts out is reversed again.

@@ -1,8 +1,9 @@
 """PyTorch: nn.RNN, nn.GRU or nn.LSTM, and nn.Linear, differentiated by autograd.
 
-Time-major, which is its best layout. Of the two hidden biases the second is 0 and takes no gradient,
-as it would double the first; but of nn.GRU the last third of it is a bias of its own. Packed and padded batches are built beforehand, longest
-sequence first, so that nothing is sorted or permuted while the clock runs.
+Time-major, which is its best layout. Of the two hidden biases the second is 0 and takes no
+gradient, as it would double the first; but of nn.GRU its last third is a bias of its own. Packed
+and padded batches are built beforehand, longest sequence first, so that nothing is sorted or
+permuted while the clock runs.
 """
 
 from __future__ import annotations

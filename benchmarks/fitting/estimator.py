@@ -21,10 +21,11 @@ N_BATCHES = 20
 class Fit(ABC):
     """Fits `n_epochs` epochs, neither more nor fewer."""
 
-    def __init__(self, n_epochs: int) -> None:
+    def __init__(self, n_epochs: int, cell: str) -> None:
         warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are meant to run out
         self.model = RNNClassifier(
             UNITS,
+            cell=cell,
             alpha=0,
             batch_size=BATCH,
             learning_rate_init=LEARNING_RATE,

@@ -1,7 +1,7 @@
 """The same fit as a loop in PyTorch: packed sequences, fused Adam, clipping.
 
 The data are tensors beforehand, padded and time-major; a mini-batch is taken out, longest sequence
-first, and packed. The second hidden bias of nn.RNN is 0 and takes no gradient.
+first, and packed. The second hidden bias is 0 and takes no gradient, but for that of nn.GRU.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
 import cbptt
-from engines.pytorch import start
+from engines.pytorch import KINDS, start
 from fitting import BATCH, LEARNING_RATE, MAX_NORM, UNITS, utterances
 
 
@@ -27,11 +27,11 @@ def padded(sequences: list[np.ndarray]) -> tuple[Tensor, Tensor]:
 
 
 class Loop:
-    """nn.RNN and nn.Linear, from starting values drawn as the estimator draws them."""
+    """nn.RNN, nn.GRU or nn.LSTM, and nn.Linear, starting from what the estimator draws."""
 
-    def __init__(self, n_epochs: int) -> None:
+    def __init__(self, n_epochs: int, cell: str) -> None:
         torch.set_num_threads(1)
-        self.n_epochs = n_epochs
+        self.n_epochs, self.cell = n_epochs, cell
         data = utterances()
         self.X, self.lengths = padded(data.X_train)
         self.y = torch.from_numpy(data.y_train)
@@ -44,15 +44,19 @@ class Loop:
         sequences = sequences[order]
         lengths = lengths[sequences]
         batch = pack_padded_sequence(X[: int(lengths[0]), sequences], lengths)
-        _, h_last = self.rnn(batch)
+        _, state = self.rnn(batch)
+        h_last = state[0] if self.cell == "lstm" else state
         return sequences, self.readout(h_last[0])
 
     def fit(self) -> None:
         """Train a new network."""
         torch.manual_seed(0)
         n_inputs, n_classes = self.X.shape[2], int(self.y.max()) + 1
-        self.rnn, self.readout = nn.RNN(n_inputs, UNITS), nn.Linear(UNITS, n_classes)
-        network = cbptt.RNN(n_inputs, UNITS, n_classes, dtype="float32", random_state=0)
+        self.rnn = KINDS[self.cell](n_inputs, UNITS)
+        self.readout = nn.Linear(UNITS, n_classes)
+        network = cbptt.RNN(
+            n_inputs, UNITS, n_classes, cell=self.cell, dtype="float32", random_state=0
+        )
         parameters = list(start(self.rnn, self.readout, network.parameters).values())
         optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)
         for _ in range(self.n_epochs):

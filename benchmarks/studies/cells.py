@@ -54,7 +54,9 @@ class Cells(Table):
                 self.comparison(f"{cell}, the best peer", nine, self.peers)
                 self.comparison(f"{cell}, the best of all", nine, self.others)
             if "ragged" in by_name:
-                self.comparison(f"{cell} ragged, torch-packed", [by_name["ragged"]], ["torch-packed"])
+                self.comparison(
+                    f"{cell} ragged, torch-packed", [by_name["ragged"]], ["torch-packed"]
+                )
             for name, pair in by_name.items():
                 if name not in NINE:
                     self.comparison(f"{cell} {name}, the best of all", [pair], self.others)

@@ -29,25 +29,26 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--sequences", type=int, default=1, help="live sequences, stepped together")
 
 
-def fitted(dtype: str) -> cbptt.RNNClassifier:
+def fitted(dtype: str, cell: str) -> cbptt.RNNClassifier:
     """A classifier of K classes with M units."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(32, 10, D)).astype(dtype), np.arange(32) % K
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return cbptt.RNNClassifier(M, max_iter=2, dtype=dtype, random_state=0).fit(X, y)
+        return cbptt.RNNClassifier(M, cell=cell, max_iter=2, dtype=dtype, random_state=0).fit(X, y)
 
 
 def in_pytorch(network: cbptt.RNN) -> Step:
-    """nn.RNNCell and nn.Linear, without autograd."""
+    """nn.RNNCell, nn.GRUCell or nn.LSTMCell, and nn.Linear, without autograd."""
     import torch
 
-    from engines.pytorch import start
+    from engines.pytorch import KINDS, start
 
     torch.set_num_threads(1)
     precision = getattr(torch, network.dtype.name)
-    cell, readout = torch.nn.RNNCell(D, M, dtype=precision), torch.nn.Linear(M, K, dtype=precision)
-    whole = torch.nn.RNN(D, M, dtype=precision)
+    cell = getattr(torch.nn, f"{network.cell.upper()}Cell")(D, M, dtype=precision)
+    readout = torch.nn.Linear(M, K, dtype=precision)
+    whole = KINDS[network.cell](D, M, dtype=precision)
     start(whole, readout, network.parameters)
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
         getattr(cell, name).data = getattr(whole, f"{name}_l0").data
@@ -57,25 +58,32 @@ def in_pytorch(network: cbptt.RNN) -> Step:
             h = cell(x, h)
             return torch.softmax(readout(h), dim=-1), h
 
-    return step
+    def step_with_c(x: Any, state: Any) -> tuple[Any, Any]:
+        with torch.inference_mode():
+            state = cell(x, state)
+            return torch.softmax(readout(state[0]), dim=-1), state
+
+    return step_with_c if network.cell == "lstm" else step
 
 
 def in_onnxruntime(network: cbptt.RNN) -> Step:
-    """A graph of RNN, Gemm and Softmax that takes and gives the state; float32."""
+    """A graph of RNN, GRU or LSTM, Gemm and Softmax that takes and gives the state; float32."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
+    from engines.onnx_graph import layer_constants, layer_node
+
     p = network.parameters
     constants = {
-        "W": p["weight_ih"][None],
-        "R": p["weight_hh"][None],
-        "B": np.concatenate([p["bias_h"], np.zeros(M, np.float32)])[None],
+        **dict(zip("WRB", layer_constants(network.cell, p, [""]), strict=True)),
         "W1": p["weight_ho"],
         "b1": p["bias_o"],
         "rows": np.array([-1, M]),
     }
+    states = ["h", "c"] if network.cell == "lstm" else ["h"]
+    new = [f"{name}_new" for name in states]
     nodes = [
-        helper.make_node("RNN", ["x", "W", "R", "B", "", "h"], ["", "h_new"], hidden_size=M),
+        layer_node(network.cell, ["x", "W", "R", "B", "", *states], ["", *new], M),
         helper.make_node("Reshape", ["h_new", "rows"], ["read"]),
         helper.make_node("Gemm", ["read", "W1", "b1"], ["a2"], transB=1),
         helper.make_node("Softmax", ["a2"], ["h2"]),
@@ -87,8 +95,8 @@ def in_onnxruntime(network: cbptt.RNN) -> Step:
     graph = helper.make_graph(
         nodes,
         "step",
-        [described("x", 1, None, D), described("h", 1, None, M)],
-        [described("h2", None, K), described("h_new", 1, None, M)],
+        [described("x", 1, None, D), *(described(name, 1, None, M) for name in states)],
+        [described("h2", None, K), *(described(name, 1, None, M) for name in new)],
         [numpy_helper.from_array(np.array(a), name) for name, a in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
@@ -102,15 +110,21 @@ def in_onnxruntime(network: cbptt.RNN) -> Step:
         out, h = session.run(None, {"x": x, "h": h})
         return out, h
 
-    return step
+    def step_with_c(x: Any, state: Any) -> tuple[Any, Any]:
+        h, c = state
+        out, *state = session.run(None, {"x": x, "h": h, "c": c})
+        return out, state
+
+    return step_with_c if network.cell == "lstm" else step
 
 
-def ways(n: int, dtype: str) -> dict[str, tuple[Step, Any, Any]]:
+def ways(n: int, dtype: str, cell: str) -> dict[str, tuple[Step, Any, Any]]:
     """Name to a step, its inputs and its first state; who is not installed is left out."""
-    model = fitted(dtype)
+    model = fitted(dtype, cell)
     network = model.network_
     x = np.random.default_rng(1).normal(size=(n, D)).astype(dtype)
     h = model.start(n)
+    zeros = np.zeros((n, M), dtype)  # h, as the states of a start are
     found: dict[str, tuple[Step, Any, Any]] = {
         "RNNClassifier.step": (model.step, x, h),
         "RNN.live().step": (network.live().step, x, h),
@@ -118,10 +132,14 @@ def ways(n: int, dtype: str) -> dict[str, tuple[Step, Any, Any]]:
     with suppress(ImportError):
         import torch
 
-        found["PyTorch RNNCell"] = (in_pytorch(network), torch.from_numpy(x), torch.from_numpy(h))
+        state: Any = torch.from_numpy(zeros)
+        state = (state, state) if cell == "lstm" else state
+        name = f"PyTorch {cell.upper()}Cell"
+        found[name] = (in_pytorch(network), torch.from_numpy(x), state)
     if dtype == "float32":
         with suppress(ImportError):
-            found["ONNX Runtime"] = (in_onnxruntime(network), x[None], h[None])
+            state = (zeros[None], zeros[None]) if cell == "lstm" else zeros[None]
+            found["ONNX Runtime"] = (in_onnxruntime(network), x[None], state)
     return found
 
 
@@ -151,15 +169,19 @@ def timed(step: Step, x: Any, h: Any, seconds: float) -> float:
 
 def run(report: Report, options: Namespace) -> None:
     """Print microseconds of a call, and how often an estimator's goes into it."""
-    found = ways(options.sequences, options.dtype)
-    check(found, 1e-5 if options.dtype == "float32" else 1e-12)
-    rounds: dict[str, list[float]] = {name: [] for name in found}
+    found = {cell: ways(options.sequences, options.dtype, cell) for cell in options.cells}
+    rounds: dict[str, dict[str, list[float]]] = {}
+    for cell, its_ways in found.items():
+        check(its_ways, 1e-5 if options.dtype == "float32" else 1e-12)
+        rounds[cell] = {name: [] for name in its_ways}
     for _ in range(options.rounds):
-        for name, way in found.items():
-            rounds[name].append(timed(*way, options.seconds))
+        for cell, its_ways in found.items():
+            for name, way in its_ways.items():
+                rounds[cell][name].append(timed(*way, options.seconds))
     report.raw["seconds"] = rounds
     report.line(f"One step of {options.sequences} sequences, D {D}, M {M}, K {K}, {options.dtype}:")
-    ours = statistics.median(rounds["RNNClassifier.step"])
-    for name, times in rounds.items():
-        median = statistics.median(times)
-        report.line(f"{name:20} {1e6 * median:8.2f} us  {median / ours:6.1f}x")
+    for cell, its_rounds in rounds.items():
+        ours = statistics.median(its_rounds["RNNClassifier.step"])
+        for name, times in its_rounds.items():
+            median = statistics.median(times)
+            report.line(f"{cell:4} {name:20} {1e6 * median:8.2f} us  {median / ours:6.1f}x")

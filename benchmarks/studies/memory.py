@@ -9,7 +9,7 @@ from collections.abc import Callable
 import cbptt
 from engines.compiled import Prepared
 from report import Report
-from shapes import SHAPES, chosen
+from shapes import shapes_of
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -41,12 +41,14 @@ def run(report: Report, options: Namespace) -> None:
     report.line("matrices and gradients of parts; also in units of N x M numbers and of theta, and")
     report.line('with checkpoint="auto". Traced: what Python and NumPy allocate in a step whose')
     report.line("work memory is there, beyond the gradient, in kB.")
+    problems = shapes_of(options.cells, options.shapes)
+    width = max(len(problem.name) for problem in problems)
     report.line(
-        f"{'shape':12} {'N':>6} {'M':>5} {'MB':>9} {'/ N x M':>8} {'/ theta':>8} "
+        f"{'shape':{width}} {'N':>6} {'M':>5} {'MB':>9} {'/ N x M':>8} {'/ theta':>8} "
         f"{'auto, MB':>9} {'traced, kB':>10}"
     )
     results = report.raw["problems"] = []
-    for problem in chosen(SHAPES, options.shapes):
+    for problem in problems:
         prepared = Prepared(problem, options.dtype, 1)
         network, shard = prepared.network, prepared.shard
         kept, auto = (
@@ -70,6 +72,7 @@ def run(report: Report, options: Namespace) -> None:
             }
         )
         report.line(
-            f"{problem.name:12} {problem.N:6} {problem.M:5} {kept / 1e6:9.3f} {kept / unit:8.2f} "
-            f"{kept / network.theta.nbytes:8.2f} {auto / 1e6:9.3f} {traced / 1e3:10.1f}"
+            f"{problem.name:{width}} {problem.N:6} {problem.M:5} {kept / 1e6:9.3f} "
+            f"{kept / unit:8.2f} {kept / network.theta.nbytes:8.2f} {auto / 1e6:9.3f} "
+            f"{traced / 1e3:10.1f}"
         )

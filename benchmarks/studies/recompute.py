@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -21,8 +23,9 @@ SIZES = ((4, 64), (8, 64), (8, 128), (32, 128), (8, 256))  # sequences, hidden u
 class Gradients:
     """A network and long sequences with a target at every step."""
 
-    def __init__(self, n_sequences: int, n_steps: int, units: int, dtype: str) -> None:
-        problem = equal("recompute", n_sequences, n_steps, 8, units, 8, "every")
+    def __init__(self, n_sequences: int, n_steps: int, units: int, dtype: str, cell: str) -> None:
+        plain = equal("recompute", n_sequences, n_steps, 8, units, 8, "every")
+        problem = replace(plain, cell=cell)
         X, Y = problem.data(dtype)
         self.network = problem.network(dtype)
         shape = n_sequences, n_steps
@@ -62,12 +65,12 @@ def run(report: Report, options: Namespace) -> None:
         f"{options.dtype}, one thread, and the work memory of a call; gradients are the same bits."
     )
     report.line(
-        f"{'sequences':>9} {'units':>5} {'all, MB':>8} {'some, MB':>9} {'ratio':>6} {'all, s':>8} "
-        f"{'some, s':>8} {'ratio':>6}"
+        f"{'cell':4} {'sequences':>9} {'units':>5} {'all, MB':>8} {'some, MB':>9} {'ratio':>6} "
+        f"{'all, s':>8} {'some, s':>8} {'ratio':>6}"
     )
     results = report.raw["problems"] = []
-    for n, units in SIZES:
-        arguments = n, options.steps, units, options.dtype
+    for cell, (n, units) in product(options.cells, SIZES):
+        arguments = n, options.steps, units, options.dtype, cell
         with Worker("recompute", "studies.recompute:Gradients", arguments, n_threads=1) as worker:
             if not worker.call("same"):
                 raise SystemExit("the gradients differ")
@@ -78,9 +81,11 @@ def run(report: Report, options: Namespace) -> None:
                     values.append(worker.seconds(way, options.seconds))
         times = {way: Times(tuple(values)) for way, values in rounds.items()}
         most = {way: n_bytes / 1e6 for way, n_bytes in memory.items()}
-        results.append({"sequences": n, "units": units, "bytes": memory, "seconds": rounds})
+        results.append(
+            {"cell": cell, "sequences": n, "units": units, "bytes": memory, "seconds": rounds}
+        )
         report.line(
-            f"{n:9} {units:5} {most['all']:8.1f} {most['some']:9.2f} "
+            f"{cell:4} {n:9} {units:5} {most['all']:8.1f} {most['some']:9.2f} "
             f"{most['some'] / most['all']:6.3f} {times['all'].median:8.3f} "
             f"{times['some'].median:8.3f} {times['some'].median / times['all'].median:6.2f}"
         )

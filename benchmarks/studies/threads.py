@@ -15,7 +15,7 @@ import numpy as np
 from engines import installed
 from race import Times, compare, engine, geometric_mean, judgement
 from report import Report
-from shapes import SHAPES, Problem, chosen
+from shapes import Problem, shapes_of
 from workers import last_cpu
 
 
@@ -102,8 +102,10 @@ def run(report: Report, options: Namespace) -> None:
     report.line("With two: on both; hogged: a busy program is pinned to the other CPU.")
     report.line("gain: one thread's time over two threads'; hogged gain: the same beside the hog.")
     names = [name for name in ("cbptt", "torch") if installed(name)]
+    problems = [p for p in shapes_of(options.cells, options.shapes) if not p.is_ragged]
+    width = max(len(problem.name) for problem in problems)
     report.line(
-        f"{'shape':12}"
+        f"{'shape':{width}}"
         + "".join(
             f"{f'{name} 1':>10} {f'{name} 2':>9} {'gain':>5} {'hogged':>10} {'gain':>5}"
             for name in names
@@ -113,14 +115,14 @@ def run(report: Report, options: Namespace) -> None:
     gains: dict[str, list[float]] = {}
     skipped = []
     results = report.raw["problems"] = []
-    for problem in chosen(SHAPES, options.shapes):
+    for problem in problems:
         found = measure(problem, options)
         if found is None:
             skipped.append(problem.name)
             continue
         results.append(found)
         times = {label: Times(tuple(values)) for label, values in found["seconds"].items()}
-        text, spread = f"{problem.name:12}", []
+        text, spread = f"{problem.name:{width}}", []
         for name in names:
             one, two, hogged = (
                 times[label] for label in (f"{name} 1", f"{name} 2", f"{name} 2 hogged")

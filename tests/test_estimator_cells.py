@@ -164,13 +164,17 @@ def test_what_only_the_plain_cell_has_is_refused_by_name(cell, parameters):
         RNNSequenceRegressor(4, cell=cell, **parameters).fit(X, Y)
 
 
-def test_the_forget_gates_of_an_lstm_begin_open():
+@pytest.mark.parametrize(
+    ("cell", "gates"), [("rnn", [0.0]), ("gru", [0.0, 2.0, 0.0]), ("lstm", [0.0, 2.0, 0.0, 0.0])]
+)
+def test_the_gates_that_keep_the_state_begin_open(cell, gates):
     X, Y = make_data()
     model = RNNSequenceRegressor(
-        5, cell="lstm", forget_bias=2.0, max_iter=1, learning_rate_init=1e-12, random_state=0
+        5, cell=cell, forget_bias=2.0, max_iter=1, learning_rate_init=1e-12, random_state=0
     ).fit(X, Y)
-    expected = np.repeat([0.0, 2.0, 0.0, 0.0], 5)
-    assert_allclose(model.network_.parameters["bias_h"], expected, atol=1e-9)
+    parameters = model.network_.parameters
+    assert_allclose(parameters["bias_h"], np.repeat(gates, 5), atol=1e-9)
+    assert_allclose(parameters.get("bias_hn", 0), 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -65,8 +65,9 @@ class RNN:
     init : {"orthogonal", "uniform", "identity"}, default="orthogonal"
         Initial weights, see `cbptt.parameters.initialise`. "identity" is for the cell "rnn".
     forget_bias : float, default=1.0
-        Is added to the initial biases of an LSTM's forget gates (Gers, Schmidhuber & Cummins 2000;
-        Jozefowicz, Zaremba & Sutskever 2015).
+        Is added to the initial biases of the gates that keep the state: an LSTM's forget gates
+        (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015) and a GRU's update
+        gates.
     dtype : {"float64", "float32"}, default="float64"
         Precision of theta and of everything computed.
     random_state : None, int or numpy.random.Generator, default=None
@@ -150,7 +151,7 @@ class RNN:
             layout.views(theta),
             init,
             _generator(random_state),
-            forget_bias=forget_bias if cell == "lstm" else None,
+            forget_bias=None if cell == "rnn" else forget_bias,
         )
         self._set(architecture, _stored(theta))
 

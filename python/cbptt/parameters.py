@@ -185,8 +185,9 @@ def initialise(
         An initial state that is learned starts from 0 with each of them.
     rng : the generator that is drawn from.
     forget_bias : float, default=None
-        Is added to the biases of the forget gates, if the parameters are those of an LSTM (Gers,
-        Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
+        Is added to the biases of the gates that keep the state: an LSTM's forget gates (Gers,
+        Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015) and a GRU's update gates.
+        None for the cell "rnn", which has no gates.
     """
     hidden_size = 1
     for name, array in parameters.items():
@@ -210,8 +211,8 @@ def initialise(
             array[...] = rng.uniform(-bound, bound, array.shape)
         else:
             array[...] = rng.normal(0, 0.001, array.shape)
-        if forget_bias is not None and name.startswith("bias_h"):
-            _gates(array, hidden_size)[1][...] += forget_bias
+        if forget_bias is not None and name.startswith("bias_h") and "bias_hn" not in name:
+            _gates(array, hidden_size)[1][...] += forget_bias  # f of i, f, g, o; z of r, z, n
 
 
 def _gates(array: NDArray[np.floating], hidden_size: int) -> list[NDArray[np.floating]]:

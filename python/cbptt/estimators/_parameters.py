@@ -448,8 +448,9 @@ class TrainingParameters:
         allowed=[_Floats(Real, None, None, closed="neither")],
         kind="float",
         doc="""
-        Is added to the initial biases of an LSTM's forget gates, which are open then (Gers et al.
-        2000; Jozefowicz et al. 2015).
+        Is added to the initial biases of the gates that keep the state, which are open then: the
+        forget gates of an LSTM (Gers et al. 2000; Jozefowicz et al. 2015) and the update gates of a
+        GRU. Larger values help with longer lags.
         """,
     )
     missing: str = parameter(

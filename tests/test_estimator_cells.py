@@ -123,6 +123,19 @@ def test_the_five_derivatives_are_those_of_the_lectures_network_only():
             network.derivatives(X, [y[:, None] for y in Y])
 
 
+def test_the_weights_of_every_layer_and_direction_are_listed():
+    X, Y = make_data()
+    shape = {"hidden_layer_sizes": (6, 5), "bidirectional": True, "max_iter": 1}
+    model = RNNSequenceRegressor(**shape, cell="gru").fit(X, Y)
+    first, second = [(3, 18)] * 2, [(12, 15)] * 2
+    assert [w.shape for w in model.coefs_] == [*first, *second, (10, 1)]
+    assert [w.shape for w in model.recurrent_coefs_] == [(6, 18)] * 2 + [(5, 15)] * 2
+    biases = [(18,), (6,)] * 2 + [(15,), (5,)] * 2
+    assert [b.shape for b in model.intercepts_] == [*biases, (1,)]
+    assert model.n_layers_ == 4
+    assert np.shares_memory(model.coefs_[0], model.network_.parameters["weight_ih_l0"])
+
+
 # ---- searches, pickles, warm start --------------------------------------------------------------
 
 

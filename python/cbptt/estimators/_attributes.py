@@ -5,11 +5,14 @@ ATTRIBUTES = {
     "network_": """RNN
         The fitted network; its `parameters` are the weights by name.""",
     "coefs_": """list of ndarrays
-        [W0' (D, M), W1' (M, K)]: the weights as MLPClassifier lays them out, transposed.""",
+        [W0' (D, M), W1' (M, K)]: the weights as MLPClassifier lays them out, transposed. With other
+        cells, layers or directions W0' (D, G M) of each, the lowest first; G is the number of gates
+        in the order of `RNN.parameters`.""",
     "recurrent_coefs_": """list of ndarrays
-        [W11' (M, M)], transposed too.""",
+        [W11' (M, M)], transposed too; in general W11' (M, G M) of each layer and direction.""",
     "intercepts_": """list of ndarrays
-        [b0 (M,), b1 (K,)].""",
+        [b0 (M,), b1 (K,)]; in general b0 (G M,) of each layer and direction, of a GRU followed by
+        bias_hn (M,).""",
     "n_features_in_": """int
         Number of variables D of a step; for two-dimensional X its number of columns.""",
     "feature_names_in_": """(n_features_in_,) ndarray of str
@@ -17,7 +20,7 @@ ATTRIBUTES = {
     "n_outputs_": """int
         Number of outputs K.""",
     "n_layers_": """int
-        3: inputs, hidden units, outputs.""",
+        Inputs, hidden layers and outputs: 3 with one hidden layer.""",
     "out_activation_": """str
         The output function.""",
     "n_iter_": """int

@@ -153,18 +153,22 @@ class BaseRNN(
 
     @property
     def coefs_(self) -> list[NDArray[np.floating]]:
-        """[W0' (D, M), W1' (M, K)], as MLPClassifier lays them out."""
-        return [self.network_.parameters[name].T for name in ("weight_ih", "weight_ho")]
+        """[W0' (D, G M) of each layer and direction, W1' (M, K)], as in MLPClassifier."""
+        return [weight.T for weight in self._parameters_like("weight_ih", "weight_ho")]
 
     @property
     def recurrent_coefs_(self) -> list[NDArray[np.floating]]:
-        """[W11' (M, M)]."""
-        return [self.network_.parameters["weight_hh"].T]
+        """[W11' (M, G M) of each layer and direction]."""
+        return [weight.T for weight in self._parameters_like("weight_hh")]
 
     @property
     def intercepts_(self) -> list[NDArray[np.floating]]:
-        """[b0 (M,), b1 (K,)]."""
-        return [self.network_.parameters[name] for name in ("bias_h", "bias_o")]
+        """[b0 (G M,) of each layer and direction, b1 (K,)]; behind a GRU's b0 its bias_hn (M,)."""
+        return self._parameters_like("bias")
+
+    def _parameters_like(self, *starts: str) -> list[NDArray[np.floating]]:
+        """Return the parameters whose names start so, in the order of the network."""
+        return [p for name, p in self.network_.parameters.items() if name.startswith(starts)]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

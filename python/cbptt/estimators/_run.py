@@ -36,7 +36,7 @@ def train(estimator: BaseRNN, task: Task) -> tuple[dict[str, Any], list[Notice]]
         """All that is learned, from the network as it stands."""
         return task.learned | {
             "network_": network.astype(task.dtype),
-            "n_layers_": 3,
+            "n_layers_": 2 + np.size(network.hidden_size),
             "out_activation_": task.labels.output_activation,
             "n_iter_": n_before + fitting.n_iter,
             "t_": fitting.n_seen,

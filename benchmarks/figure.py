@@ -2,7 +2,7 @@
 
 python benchmarks/figure.py shapes.json shapes.png
 
-The pictures of `real_runs.py adding` and `laser` are in real/figures.py.
+The pictures of `real_runs.py adding`, `laser` and `recall` are in real/figures.py.
 """
 
 from __future__ import annotations

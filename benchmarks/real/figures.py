@@ -1,4 +1,4 @@
-"""Pictures of what real runs kept: the curves of `adding`, the forecasts of `laser`."""
+"""Pictures of what real runs kept: the curves of `adding`, the forecasts of `laser`, gradients."""
 
 from __future__ import annotations
 
@@ -105,7 +105,32 @@ def draw_laser(results: dict[str, Any]) -> Figure:
     return figure
 
 
-DRAWN = {"adding": draw_adding, "laser": draw_laser}
+def draw_recall(results: dict[str, Any]) -> Figure:
+    """Draw the norm of dL/dh(t) by lag: a column for each length; at the start and trained."""
+    flows = results["flow"]
+    figure = Figure(figsize=(8.5, 6), layout="constrained")
+    panels = figure.subplots(2, len(flows), sharey="row", sharex="col", squeeze=False)
+    titles = {"start": "initial weights", "trained": "after training"}
+    for row, (when, title) in zip(panels, titles.items(), strict=True):
+        for axes, (T, cells) in zip(row, flows.items(), strict=True):
+            clear(axes)
+            axes.set_yscale("log")
+            for (cell, norms), (colour, dashes) in zip(cells.items(), STYLES, strict=True):
+                values = norms[when]
+                lags = range(len(values), 0, -1)
+                relative = [value / values[-1] for value in values]
+                axes.plot(lags, relative, color=colour, linestyle=dashes, label=cell)
+            axes.set_title(f"T = {T}: {title}", loc="left", size=10, weight="bold")
+        row[0].set_ylabel("norm of dL/dh(t), that of lag 1 is 1", size=9)
+    for axes in panels[-1]:
+        axes.set_xlabel("lag T - t, steps", size=9)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.suptitle("Delayed recall: how the gradient of the loss flows back", x=0.01, ha="left")
+    return figure
+
+
+DRAWN = {"adding": draw_adding, "laser": draw_laser, "recall": draw_recall}
 
 
 def draw(results: dict[str, Any], out: Path) -> None:

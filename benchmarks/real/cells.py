@@ -18,8 +18,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cbptt import PerTimestep, RNNClassifier, RNNForecaster, RNNRegressor, RNNSequenceClassifier
-from cbptt import backtest, datasets
+from cbptt import (
+    PerTimestep,
+    RNNClassifier,
+    RNNForecaster,
+    RNNRegressor,
+    RNNSequenceClassifier,
+    backtest,
+    datasets,
+)
 from real import adding, archive, characters, digits, electricity, laser, rows, stress, to_the_end
 from report import Report
 

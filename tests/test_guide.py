@@ -296,6 +296,73 @@ def test_a_tool_takes_the_targets_of_steps_that_the_table_says(row: list[str]) -
     assert found == [{"other": "yes"}.get(cell, cell) for cell in cells[:2]]
 
 
+# ---- cells, layers, directions ------------------------------------------------------------------
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    '"rnn"': {},
+    '"gru"': {"cell": "gru"},
+    '"lstm"': {"cell": "lstm"},
+    "several layers": {"hidden_layer_sizes": (3, 2)},
+    "both directions": {"bidirectional": True},
+}
+STEPS = [(x[:, 0] > 0).astype(int) for x in SEQUENCES]
+SYMBOLS = [np.eye(2)[labels] for labels in STEPS]
+SUMS = [x[:, 0].cumsum() for x in SEQUENCES]
+
+
+def trained(
+    kind: Any = RNNSequenceRegressor, X: Any = SEQUENCES, y: Any = SUMS, **given: Any
+) -> Any:
+    return kind(**{"hidden_layer_sizes": 3, "max_iter": 1, "random_state": 0, **given}).fit(X, y)
+
+
+def with_features(model: Any) -> None:
+    assert model.transform(SEQUENCES).shape[1] == len(model.get_feature_names_out())
+    model.transform(SEQUENCES, states="all")
+
+
+FEATURES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "`fit`, `predict`, `score`": lambda a: trained(**a).score(SEQUENCES, SUMS),
+    "`partial_fit`, `warm_start`": lambda a: [
+        trained(warm_start=True, **a).fit(SEQUENCES, SUMS),
+        trained(**a).partial_fit(SEQUENCES, SUMS),
+    ],
+    "`pooling`": lambda a: [
+        trained(RNNClassifier, y=Y, pooling=pooling, **a) for pooling in ("last", "mean", "max")
+    ],
+    '`missing="mask"`': lambda a: trained(missing="mask", **a),
+    "`dropout`, `recurrent_dropout`": lambda a: trained(dropout=0.2, recurrent_dropout=0.2, **a),
+    "`learn_initial_state`": lambda a: trained(learn_initial_state=True, **a),
+    '`solver="lbfgs"`': lambda a: trained(solver="lbfgs", **a),
+    "`checkpoint`": lambda a: trained(checkpoint="auto", **a),
+    "`n_jobs`": lambda a: trained(n_jobs=2, **a),
+    "`transform`": lambda a: with_features(trained(RNNClassifier, y=Y, **a)),
+    "`network_.check_gradients`": lambda a: trained(**a).network_.check_gradients(SEQUENCES, SUMS),
+    "`start`, `step`": lambda a: [m.step(SEQUENCES[0][:1], m.start(1)) for m in [trained(**a)]],
+    "`step_many`": lambda a: [m.step_many(SEQUENCES, m.start(N)) for m in [trained(**a)]],
+    '`predict_proba(at="every")`': lambda a: trained(RNNClassifier, y=Y, **a).predict_proba(
+        SEQUENCES, at="every"
+    ),
+    "`sample`": lambda a: trained(RNNSequenceClassifier, X=SYMBOLS, y=STEPS, **a).sample(3, [0]),
+    "`RNNForecaster`": lambda a: trained(RNNForecaster, X=SUMS, y=None, early_stopping=False, **a),
+    "`bptt_steps`, `bptt_streams`": lambda a: trained(bptt_steps=2, bptt_streams=True, **a),
+    '`activation="relu"`': lambda a: trained(activation="relu", **a),
+    '`init="identity"`': lambda a: trained(init="identity", **a),
+    "`network_.derivatives`": lambda a: trained(**a).network_.derivatives(SEQUENCES, SUMS),
+}
+
+
+def test_every_feature_of_the_table_is_tried() -> None:
+    assert [row[0] for row in rows_of("choosing.md", "features")] == list(FEATURES)
+
+
+@pytest.mark.parametrize("row", rows_of("choosing.md", "features"), ids=lambda row: row[0])
+def test_a_feature_works_with_the_cells_that_the_table_says(row: list[str]) -> None:
+    feature, *cells = row
+    found = [works(lambda a=a: FEATURES[feature](a)) for a in ARCHITECTURES.values()]
+    assert found == cells
+
+
 # ---- against MLPClassifier ----------------------------------------------------------------------
 
 

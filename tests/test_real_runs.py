@@ -307,7 +307,7 @@ def test_the_flow_of_the_gradient_is_that_of_the_equations(real):
     recall = real("recall")
     X, y = recall.draw(3, 4, np.random.default_rng(0))
     outputs = {"output_activation": "softmax", "loss": "log_loss", "readout": "last"}
-    network = import_module("cbptt").RNN(12, 5, recall.N_CUES, **outputs, random_state=0)
+    network = import_module("cbptt").RNN(20, 5, recall.N_CUES, **outputs, random_state=0)
     run, p = network.forward(X), network.parameters
     h = run.hidden
     nabla = (run.output - np.eye(recall.N_CUES)[y]) @ p["weight_ho"]  # dL/dh(T)

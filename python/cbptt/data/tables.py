@@ -264,8 +264,8 @@ def _check_no_moment_twice(
         i = int(np.searchsorted(times.offsets, row, side="right")) - 1
         raise ValueError(
             f"{_FROM} got the {time} {times.values[row]} twice for id {_spell(keys[i])}; expected "
-            "each time once in a sequence. Aggregate such rows, or add to id a column in which they "
-            "differ."
+            "each time once in a sequence. Aggregate such rows, or add a column that differs to "
+            "id."
         )
 
 

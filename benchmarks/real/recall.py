@@ -21,7 +21,7 @@ N_CUES, N_NOISY = 4, 16  # the inputs of the cue, one-hot at the first step, and
 N_TRAIN, N_TEST, QUICK_TRAIN = 2000, 1000, 200
 N_SEEDS = 3
 # The defaults of RNNClassifier, and what the longer lag needs.
-CHANGES: dict[int, dict[str, Any]] = {60: {}, 200: {"forget_bias": 3.0}}
+CHANGES: dict[int, dict[str, Any]] = {60: {}, 200: {"forget_bias": 4.0}}
 QUICK_CHANGES: dict[int, dict[str, Any]] = {10: {"max_iter": 25}}
 N_FLOW = 50  # sequences that the gradient is averaged over
 

@@ -108,10 +108,10 @@ def run(report: Report, quick: bool) -> None:
             report.line(f"{cell:24}" + "".join(f"{each(v):>20}" for v in zip(*fits, strict=True)))
         for when in ("start", "trained"):
             flows = report.raw["flow"][str(T)]
-            told = ", ".join(
+            shares = ", ".join(
                 f"{cell} {norms[when][0] / norms[when][-1]:.1e}" for cell, norms in flows.items()
             )
-            report.line(f"norm of dL/dh(1) / norm of dL/dh(T-1), {when}: {told}")
+            report.line(f"norm of dL/dh(1) / norm of dL/dh(T-1), {when}: {shares}")
 
 
 def each(values: tuple[float, ...]) -> str:

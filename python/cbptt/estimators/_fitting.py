@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,16 @@ class History:
     validation_scores: list[float] = field(default_factory=list)
     n_steps: int = 0
     n_clipped: int = 0
+
+    def copy(self) -> History:
+        """Return a history that can be extended while this one stays as it is."""
+        return replace(
+            self,
+            losses=self.losses[:],
+            grad_norms=self.grad_norms[:],
+            validation_losses=self.validation_losses[:],
+            validation_scores=self.validation_scores[:],
+        )
 
 
 @dataclass

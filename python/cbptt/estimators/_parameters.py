@@ -133,15 +133,17 @@ def _listed(entries: Mapping[str, str]) -> str:
 
 def _explaining(init: Callable[..., None]) -> Callable[..., None]:
     """An `__init__` that names the parameter which may be meant by one that there is not."""
-    known = signature(init).parameters.keys()
+    declared = signature(init)
 
     @wraps(init)
     def explained(self: Any, *args: Any, **parameters: Any) -> None:
-        unknown = parameters.keys() - known
+        unknown = parameters.keys() - declared.parameters.keys()
         if unknown:
             raise TypeError(_unknown_parameter(type(self), min(unknown)))
         init(self, *args, **parameters)
 
+    # scikit-learn reads the signature in every fit; this saves working it out each time.
+    cast(Any, explained).__signature__ = declared
     return explained
 
 

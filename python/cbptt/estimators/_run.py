@@ -25,7 +25,7 @@ def train(estimator: BaseRNN, task: Task) -> tuple[dict[str, Any], list[Notice]]
     """Return all that is learned, and what the user is to be warned of."""
     moments, history, n_before, n_seen = None, History(), 0, 0
     if task.before is not None:
-        history, n_seen = copy.deepcopy(task.before._history), task.before.t_
+        history, n_seen = task.before._history.copy(), task.before.t_
         if task.incremental:
             moments, n_before = copy.deepcopy(task.before._moments), task.before.n_iter_
     network, held_out = task.network, task.held_out

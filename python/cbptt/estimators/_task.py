@@ -235,7 +235,7 @@ def _network(
         loss=data.labels.loss,
         readout=readout,
         learn_initial_state=estimator.learn_initial_state,
-        init=estimator.init,
+        init=estimator.init if before is None else "uniform",  # the cheapest: it is overwritten
         forget_bias=estimator.forget_bias,
         dtype=data.sequences.values.dtype,
         random_state=rng if before is None else np.random.default_rng(0),

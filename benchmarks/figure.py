@@ -27,8 +27,12 @@ from real import figures
 
 # Okabe and Ito's colours, told apart by the colour-blind too.
 COLOURS = {
+    "cbptt-prepared": "black",
     "numpy": "#7f7f7f",
+    "numpy-cells": "#7f7f7f",
     "torch": "#d55e00",
+    "torch-packed": "#a63603",
+    "torch-padded": "#fdae6b",
     "torch-merged": "#b8860b",
     "jax-1": "#0072b2",
     "jax-8": "#4da3d9",

@@ -356,7 +356,7 @@ def test_cells_layers_and_directions_stay_within_their_memory(stack, readout, dt
 @DTYPES
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_several_parts_stay_within_their_memory(n_threads, dtype):
-    # so many operations are two parts
+    # a batch with this many operations is cut into two parts
     net = make_net(1, 260, 1, "last", dtype)
     shard = make_shard(net, [16] * 16)
     assert_sum_of_sequences(net, shard, net.engine.gradient(shard, n_threads))

@@ -38,10 +38,10 @@ cbptt -> nothing
 data -> nothing
 data.times -> nothing
 data.frames -> nothing
-data.reading -> data.frames, data.times
+data.reading -> _packing, data.frames, data.times
 data.integers -> data.reading
 data.ragged -> data.reading
-data.sequences -> data.ragged, data.reading, data.times
+data.sequences -> _packing, data.ragged, data.reading, data.times
 data.windows -> data
 data.tables -> data
 engine -> nothing
@@ -53,7 +53,8 @@ architecture -> data.integers, data.reading, losses, parameters
 engine.results -> data.sequences, losses
 engine.truncation -> data.integers, data.reading, data.sequences
 engine.batches -> compiled, engine, optimizers
-engine.engine -> compiled, architecture, data.integers, data.sequences, engine
+engine.blocks -> compiled, architecture, data.reading, engine.threads
+engine.engine -> compiled, architecture, data.integers, data.reading, data.sequences, engine
 network -> compiled, architecture, data.integers, data.reading, data.sequences, engine, losses,
     parameters
 rollout -> compiled, network
@@ -102,7 +103,8 @@ _recurrence -> _blas, _cut, _elman, _gru, _kernels, _lstm, _network
 _stack -> _arena, _blas, _cut, _inputs, _kernels, _network, _packing, _recurrence, _team
 _head -> _blas, _cut, _kernels, _losses, _network, _packing
 _part -> _arena, _cut, _head, _inputs, _network, _packing, _stack, _team
-_train -> _arena, _cut, _inputs, _kernels, _network, _optimizers, _packing, _part, _team
+_arrays -> _head, _inputs, _losses, _network, _packing, _part
+_train -> _arena, _arrays, _cut, _inputs, _kernels, _network, _optimizers, _packing, _part, _team
 _live -> _arena, _cut, _kernels, _losses, _network, _recurrence
 _rollout -> _arena, _kernels, _live, _losses, _network
 """
@@ -404,9 +406,17 @@ def test_a_stub_tells_the_names_that_its_module_has(name: str) -> None:
 
 def test_the_compiled_functions_are_not_hidden_from_the_stubs() -> None:
     with_functions = {name for name in COMPILED if stub_of(name)[0]}
-    assert with_functions == {"_kernels", "_losses", "_optimizers", "_rollout", "_train"}
+    assert with_functions == {
+        "_arrays",
+        "_kernels",
+        "_losses",
+        "_optimizers",
+        "_packing",
+        "_rollout",
+        "_train",
+    }
     with_classes = {name for name in COMPILED if stub_of(name)[1]}
-    assert with_classes == {"_live", "_network", "_optimizers", "_team", "_train"}
+    assert with_classes == {"_arrays", "_live", "_network", "_optimizers", "_team", "_train"}
 
 
 # ---- docstrings ---------------------------------------------------------------------------------

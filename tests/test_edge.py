@@ -23,6 +23,7 @@ from cbptt import (
     RNNRegressor,
     RNNSequenceClassifier,
     RNNSequenceRegressor,
+    _arrays,
     _live,
     _losses,
     _network,
@@ -330,26 +331,26 @@ class Compiled:
     def set_inputs(self, task=None, starts=(0, 3, 8), stops=(3, 8, 9), **given):
         values, h0 = self.arrays(given, values=(9, D), h0=(0, 0))
         starts, stops = (np.array(offsets, np.intp) for offsets in (starts, stops))
-        _train.set_inputs(task or self.task, values, starts, stops, h0)
+        _arrays.set_inputs(task or self.task, values, starts, stops, h0)
 
     def set_targets(self, task=None, labels=None, **given):
         targets, weights = self.arrays(given, targets=(0, 0), weights=(self.rows,))
         weights = weights + self.dtype.type(1)
         labels = np.zeros(self.rows, np.intp) if labels is None else np.array(labels, np.intp)
-        _train.set_targets(task or self.task, targets, labels, weights)
+        _arrays.set_targets(task or self.task, targets, labels, weights)
 
     def set_masks(self, **given):
-        _train.set_masks(self.task, *self.arrays(given, inputs=(3, D), recurrent=(3, M)))
+        _arrays.set_masks(self.task, *self.arrays(given, inputs=(3, D), recurrent=(3, M)))
 
     def want_states(self, carry=1, **given):
-        _train.want_states(self.task, *self.arrays(given, carried=(3, M)), carry)
+        _arrays.want_states(self.task, *self.arrays(given, carried=(3, M)), carry)
 
     def want_derivatives(self, **given):
-        _train.want_derivatives(self.task, *self.arrays(given, dh0=(3, M), dx=(9, D)))
+        _arrays.want_derivatives(self.task, *self.arrays(given, dh0=(3, M), dx=(9, D)))
 
     def want_predictions(self, **given):
         arrays = self.arrays(given, hidden=(9, M), predictions=(self.rows, K), final=(3, M))
-        _train.want_predictions(self.task, *arrays, True)
+        _arrays.want_predictions(self.task, *arrays, True)
 
     def predict(self, task=None, team=None, ids=(0, 2, 1), **given):
         task = task or self.task
@@ -515,9 +516,9 @@ def test_a_batch_reads_its_offsets_once():
     values, starts = np.random.default_rng(0).normal(size=(n, 1)), np.arange(n)[::-1].copy()
     stops = starts + 1
     expected = net.forward(values[:, np.newaxis]).hidden[:, 0]
-    _train.set_inputs(task, values, starts, stops, nothing)
+    _arrays.set_inputs(task, values, starts, stops, nothing)
     hidden = starts.view(np.float64)[:, np.newaxis]
-    _train.want_predictions(task, hidden, nothing, nothing, False)
+    _arrays.want_predictions(task, hidden, nothing, nothing, False)
     _train.predict(_team.Team(1, task), task, net.theta, np.arange(n))
     assert_array_equal(hidden, expected)
 
@@ -611,7 +612,7 @@ class Busy(Compiled):
 
     def set_inputs(self, task=None):
         task, nothing = task or self.task, np.empty((0, 0))
-        _train.set_inputs(task, self.values, self.offsets[:-1], self.offsets[1:], nothing)
+        _arrays.set_inputs(task, self.values, self.offsets[:-1], self.offsets[1:], nothing)
 
     def run(self, over):
         while not over.is_set():
@@ -651,10 +652,10 @@ def test_nothing_of_a_task_is_changed_while_a_batch_runs():
     calls = [
         busy.set_inputs,
         busy.set_targets,
-        lambda: _train.set_masks(task, z(3, D), z(3, 300)),
-        lambda: _train.want_states(task, z(3, 300), 1),
-        lambda: _train.want_derivatives(task, z(3, 300), z(1200, D)),
-        lambda: _train.want_predictions(task, z(1200, 300), z(3, K), z(3, 300), False),
+        lambda: _arrays.set_masks(task, z(3, D), z(3, 300)),
+        lambda: _arrays.want_states(task, z(3, 300), 1),
+        lambda: _arrays.want_derivatives(task, z(3, 300), z(1200, D)),
+        lambda: _arrays.want_predictions(task, z(1200, 300), z(3, K), z(3, 300), False),
         busy.predict,
         busy.compute_gradient,
         busy.train,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import cbptt
-from cbptt._train import Memory, Task, predict, set_inputs, want_predictions, want_states
+from cbptt._arrays import set_inputs, want_predictions, want_states
+from cbptt._train import Memory, Task, predict
 from cbptt.engine.threads import in_team
 
 some_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=12)

@@ -20,16 +20,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import cbptt
+from cbptt._arrays import set_inputs, set_targets, want_predictions
 from cbptt._team import Team
-from cbptt._train import (
-    Memory,
-    Task,
-    compute_gradient,
-    predict,
-    set_inputs,
-    set_targets,
-    want_predictions,
-)
+from cbptt._train import Memory, Task, compute_gradient, predict
 from cbptt.engine import threads
 from cbptt.engine.threads import blas_libraries, in_team, one_blas_thread
 from cbptt.optimizers import Adam

@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from cbptt._arrays import Arrays
 from cbptt._network import Network
 from cbptt._optimizers import Update
 from cbptt._team import Team
@@ -13,35 +14,10 @@ class Memory:
     def __new__(cls, n_threads: int) -> Memory: ...
 
 @disjoint_base
-class Task:
+class Task(Arrays):
     def __new__(cls, network: Network, memory: Memory, checkpoint: int = 0) -> Task: ...
     def help(self, team: Team, thread: int) -> None: ...
 
-def set_inputs(
-    task: Task,
-    values: NDArray[np.floating],
-    starts: NDArray[np.intp],
-    stops: NDArray[np.intp],
-    h0: NDArray[np.floating],
-) -> None: ...
-def set_targets(
-    task: Task,
-    targets: NDArray[np.floating],
-    labels: NDArray[np.intp],
-    weights: NDArray[np.floating],
-) -> None: ...
-def set_masks(
-    task: Task, inputs: NDArray[np.floating], recurrent: NDArray[np.floating]
-) -> None: ...
-def want_states(task: Task, carried: NDArray[np.floating], carry: int) -> None: ...
-def want_derivatives(task: Task, dh0: NDArray[np.floating], dx: NDArray[np.floating]) -> None: ...
-def want_predictions(
-    task: Task,
-    hidden: NDArray[np.floating],
-    predictions: NDArray[np.floating],
-    final: NDArray[np.floating],
-    activated: bool,
-) -> None: ...
 def predict(team: Team, task: Task, theta: NDArray[np.floating], ids: NDArray[np.intp]) -> None: ...
 def compute_gradient(
     team: Team,

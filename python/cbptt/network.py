@@ -317,6 +317,8 @@ class RNN:
         ValueError, TypeError
             Where X or h0 does not fit; the message names the item.
         """
+        if h0 is None and (arrays := self._engine.predict_arrays(X)) is not None:
+            return Forward(*arrays)
         sequences, states = self._checked(X, h0)
         found = self._engine.predict(sequences, states, states=True)
         return Forward(
@@ -382,7 +384,7 @@ class RNN:
             Where an argument does not fit; the message names the item.
         """
         shard = self.shard(X, Y, sample_weight, h0)
-        divisor = self._divisor(shard, reduction)
+        divisor = self._divisor(shard.weight_sum, reduction)
         return self._engine.evaluate(shard)[0] / divisor
 
     def loss_and_gradients(
@@ -435,6 +437,14 @@ class RNN:
         ValueError, TypeError
             If an argument does not fit; the message names the item.
         """
+        alike = sample_weight, h0, bptt_steps, bptt_stride, checkpoint
+        if not inputs and all(argument is None for argument in alike):
+            found = self._engine.gradient_of_arrays(X, Y)
+            if found is not None:
+                loss_sum, weight_sum, gradient = found
+                divisor = self._divisor(weight_sum, reduction)
+                np.divide(gradient, divisor, out=gradient)
+                return loss_sum / divisor, self.layout.views(gradient)
         truncation = check_truncation(
             bptt_steps,
             bptt_stride,
@@ -450,7 +460,7 @@ class RNN:
                 f"computed through all steps only, so expected bptt_steps=None."
             )
         shard = self.shard(X, Y, sample_weight, h0)
-        divisor = self._divisor(shard, reduction)
+        divisor = self._divisor(shard.weight_sum, reduction)
         result = self._engine.gradient(
             shard, inputs=inputs, checkpoint=checkpoint, truncation=truncation
         )
@@ -595,17 +605,17 @@ class RNN:
             caller=caller,
         )
 
-    def _divisor(self, shard: Shard, reduction: str) -> float:
+    def _divisor(self, weight_sum: float, reduction: str) -> float:
         if reduction == "sum":
             return 1.0
         if reduction != "mean":
             raise ValueError(f"RNN got reduction={reduction!r}; expected 'mean' or 'sum'.")
-        if shard.weight_sum == 0:
+        if weight_sum == 0:
             raise ValueError(
                 "RNN got a total weight of 0 in sample_weight, so there is no mean; label at "
                 "least one step, or use reduction='sum'."
             )
-        return shard.weight_sum
+        return weight_sum
 
 
 def _stored(theta: Array) -> Parameters:

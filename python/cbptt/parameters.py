@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from types import MappingProxyType
 from typing import Protocol, Self
@@ -69,10 +70,14 @@ class Layout:
 
     def views(self, vector: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
         """Name the parts of a vector laid out like theta, without copying."""
-        return {
-            name: vector[offset : offset + prod(shape)].reshape(shape)
+        return {name: vector[place].reshape(shape) for name, place, shape in self._places}
+
+    @cached_property
+    def _places(self) -> list[tuple[str, slice, tuple[int, ...]]]:
+        return [
+            (name, slice(offset, offset + prod(shape)), shape)
             for name, (offset, shape) in self.entries.items()
-        }
+        ]
 
 
 @dataclass(frozen=True)

@@ -98,3 +98,7 @@ cdef void gather_one_hot(
     Py_ssize_t R,
     Py_ssize_t C,
 ) noexcept nogil
+
+cdef bint are_finite(const floating* x, Py_ssize_t n) noexcept nogil
+
+cdef bint are_from_0_to_1(const floating* x, Py_ssize_t n) noexcept nogil

@@ -201,3 +201,35 @@ cdef void gather_one_hot(
         label = flat[rows[r]]
         if 0 <= label < C:
             packed[r * ld + label] = 1
+
+
+cdef bint are_finite(const floating* x, Py_ssize_t n) noexcept nogil:
+    """Whether none of the numbers is NaN or infinite"""
+    cdef Py_ssize_t i
+    cdef int odd = 0
+    for i in range(n):
+        odd |= not x[i] - x[i] == 0
+    return not odd
+
+
+cdef bint are_from_0_to_1(const floating* x, Py_ssize_t n) noexcept nogil:
+    """Whether all numbers lie in [0, 1]"""
+    cdef Py_ssize_t i
+    cdef int odd = 0
+    for i in range(n):
+        odd |= not 0 <= x[i] <= 1
+    return not odd
+
+
+def all_finite(const floating[::1] x):
+    """Return whether none of some numbers is NaN or infinite.
+
+    Parameters
+    ----------
+    x : (n,)
+    """
+    cdef bint finite = True
+    if x.shape[0] > 0:
+        with nogil:
+            finite = are_finite(&x[0], x.shape[0])
+    return finite

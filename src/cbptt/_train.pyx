@@ -5,8 +5,8 @@ and gradient are the sums of its parts', added in their order. So results are th
 number of threads. A batch has three phases, in each of which the threads of a team share numbered
 items: pack the parameters, run the parts, add their gradients slice by slice.
 
-This is the boundary of the compiled code: everything is compared here, and nothing below, where all
-runs without the GIL.
+Arrays are compared when a task gets them, see `_arrays`, and the sequences of a batch before it
+runs. Nothing below compares again, where all runs without the GIL.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -17,17 +17,16 @@ from libc.string cimport memset
 from cbptt._arena cimport (
     Arena, Store, arena_in, comparing, counting, is_complete, release, reserve, take
 )
+from cbptt._arrays cimport Arrays, require, require_given, require_idle, require_labels
 from cbptt._cut cimport Batch, limit_of, measure, parts_of
 from cbptt._inputs cimport Inputs
 from cbptt._kernels cimport flush_denormals, restore_mode
-from cbptt._network cimport (
-    BACKWARD, EVERY, FORWARD, Network, Packed, pack_parameters, place_packed
-)
+from cbptt._network cimport BACKWARD, FORWARD, Network, Packed, pack_parameters, place_packed
 from cbptt._optimizers cimport Outcome, Update, update_parameters
 from cbptt._packing cimport (
     are_within, copy_sequences, count_steps, longest, sort_by_length
 )
-from cbptt._part cimport Given, Part, Wanted, place, run_part
+from cbptt._part cimport Given, Part, place, run_part
 from cbptt._team cimport Team
 
 cdef enum Phase:
@@ -113,7 +112,7 @@ cdef void place_whole(Whole* whole, Arena* arena, Network net) noexcept nogil:
         whole.gradients = take(arena, (batch.n_parts - 1) * net.P, net.itemsize)
 
 
-cdef class Task:
+cdef class Task(Arrays):
     """Runs batches of some sequences through a network.
 
     Parameters
@@ -126,16 +125,11 @@ cdef class Task:
 
     Notes
     -----
-    `set_inputs` and what else is needed come before the first batch. The arrays are compared with
-    the network there, and kept.
+    `cbptt._arrays.set_inputs` and what else is needed come before the first batch.
     """
 
     cdef:
-        Network net
         Memory memory
-        Given given
-        Wanted wanted
-        dict arrays             # keeps what `given` and `wanted` point to
         Whole whole             # the batch at hand
         void* gradient          # (P,)  of its first part, and then of it; or NULL: forward only
         const void* theta       # (P,)
@@ -144,7 +138,7 @@ cdef class Task:
     def __cinit__(self, Network network, Memory memory, Py_ssize_t checkpoint=0):
         if checkpoint < 0:
             raise ValueError(f"Task got checkpoint={checkpoint}; expected at least 0.")
-        self.net, self.memory, self.arrays = network, memory, {}
+        self.net, self.memory, self.kept = network, memory, {}
         self.given.inputs.checkpoint = checkpoint
 
     def help(self, Team team, Py_ssize_t thread):
@@ -320,197 +314,7 @@ cdef bint lead(
     return task.failure == NONE
 
 
-# ---- the boundary: everything is compared here, and nothing below --------------------------------
-
-cdef int require(
-    str name,
-    Py_ssize_t rows,
-    Py_ssize_t columns,
-    Py_ssize_t expected_rows,
-    Py_ssize_t expected_columns,
-    bint optional=False,
-) except -1:
-    """An array of these rows and columns; or, where it is optional, without rows"""
-    if (rows == 0 and optional) or (rows == expected_rows and columns == expected_columns):
-        return 0
-    raise ValueError(
-        f"cbptt's compiled code got {name} of shape {(rows, columns)}; expected "
-        f"{(expected_rows, expected_columns)}."
-    )
-
-
-cdef int require_idle(Task task) except -1:
-    """What a batch reads must not change while it runs"""
-    if task.memory.busy:
-        raise RuntimeError(
-            "cbptt's compiled code got work memory that another thread is using; expected one for "
-            "each thread."
-        )
-    return 0
-
-
-cdef int require_given(Task task, Py_ssize_t itemsize) except -1:
-    if task.given.inputs.values == NULL or itemsize != task.net.itemsize:
-        raise ValueError(
-            f"cbptt's compiled code got a task without inputs, or arrays of another precision "
-            f"than the {task.net.itemsize} bytes of its network."
-        )
-    return 0
-
-
-def set_inputs(
-    Task task,
-    const floating[:, ::1] values,
-    const Py_ssize_t[::1] starts,
-    const Py_ssize_t[::1] stops,
-    const floating[:, ::1] h0,
-):
-    """Set the sequences that batches are drawn from.
-
-    Parameters
-    ----------
-    values : (steps, D) their steps, one sequence behind the other
-    starts, stops : (n,) where each begins and ends in them
-    h0 : (n, M), or no rows: zeros, or the state that is learned
-    """
-    cdef Inputs* inputs = &task.given.inputs
-    cdef Py_ssize_t n = starts.shape[0], n_steps = values.shape[0]
-    require_idle(task)
-    require("values", values.shape[1], sizeof(floating), task.net.layers[0].D, task.net.itemsize)
-    require("stops", stops.shape[0], 1, n, 1)
-    require("h0", h0.shape[0], h0.shape[1], n, task.net.state_width, optional=True)
-    if inputs.values != NULL and (inputs.n != n or inputs.n_steps != n_steps):
-        raise ValueError(
-            f"cbptt's compiled code got {n} sequences of {n_steps} steps; expected {inputs.n} of "
-            f"{inputs.n_steps}, as before."
-        )
-    if n == 0 or n_steps == 0:
-        raise ValueError("cbptt's compiled code got no sequence; expected one at least.")
-    task.arrays["inputs"] = values, starts, stops, h0
-    inputs.values, inputs.n, inputs.n_steps = &values[0, 0], n, n_steps
-    inputs.starts, inputs.stops = &starts[0], &stops[0]
-    inputs.h0 = &h0[0, 0] if h0.shape[0] > 0 else NULL
-
-
-def set_targets(
-    Task task,
-    const floating[:, ::1] targets,
-    const Py_ssize_t[::1] labels,
-    const floating[::1] weights,
-):
-    """Set what outputs are compared with.
-
-    Parameters
-    ----------
-    targets : (steps, K) or, unless every step is read, (n, K); or no rows, and
-    labels : (steps,) or (n,) classes
-    weights : (steps,) or (n,)
-    """
-    cdef Given* given = &task.given
-    cdef Py_ssize_t K = task.net.head.K
-    cdef Py_ssize_t n = given.inputs.n_steps if task.net.head.readout == EVERY else given.inputs.n
-    require_idle(task)
-    require_given(task, sizeof(floating))
-    require("weights", weights.shape[0], 1, n, 1)
-    require("targets", targets.shape[0], targets.shape[1], n, K, optional=labels.shape[0] > 0)
-    if targets.shape[0] == 0:
-        require("labels", labels.shape[0], 1, n, 1)
-    task.arrays["targets"] = targets, labels, weights
-    given.targets.values = &targets[0, 0] if targets.shape[0] > 0 else NULL
-    given.targets.labels = &labels[0] if labels.shape[0] > 0 else NULL
-    given.targets.weights = &weights[0]
-
-
-def set_masks(Task task, const floating[:, ::1] inputs, const floating[:, ::1] recurrent):
-    """Set the masks of dropout, which may be filled anew between batches.
-
-    Parameters
-    ----------
-    inputs : (n, D), or no rows
-    recurrent : (n, M), or no rows
-    """
-    cdef Given* given = &task.given
-    require_idle(task)
-    require_given(task, sizeof(floating))
-    require("dropout masks of inputs", inputs.shape[0], inputs.shape[1], given.inputs.n,
-            task.net.input_width, optional=True)
-    require("dropout masks of states", recurrent.shape[0], recurrent.shape[1], given.inputs.n,
-            task.net.unit_width, optional=True)
-    task.arrays["masks"] = inputs, recurrent
-    given.inputs.input_masks = &inputs[0, 0] if inputs.shape[0] > 0 else NULL
-    given.inputs.masks = &recurrent[0, 0] if recurrent.shape[0] > 0 else NULL
-
-
-def want_states(Task task, floating[:, ::1] carried, Py_ssize_t carry):
-    """Set where the states after some steps are left, of the sequences that have these steps.
-
-    Parameters
-    ----------
-    carried : (n, M), or no rows; it may be the h0 of these batches
-    carry : int
-        After how many steps.
-    """
-    require_idle(task)
-    require_given(task, sizeof(floating))
-    require("carry", max(carry, 0), 1, carry, 1)
-    require("carried states", carried.shape[0], carried.shape[1], task.given.inputs.n,
-            task.net.state_width, optional=True)
-    task.arrays["states"] = carried
-    task.wanted.carried = &carried[0, 0] if carried.shape[0] > 0 else NULL
-    task.wanted.carry = carry
-
-
-def want_derivatives(Task task, floating[:, ::1] dh0, floating[:, ::1] dx):
-    """Set where the derivatives by initial states and inputs are left.
-
-    Parameters
-    ----------
-    dh0 : (n, M), or no rows
-    dx : (steps, D), or no rows
-    """
-    require_idle(task)
-    require_given(task, sizeof(floating))
-    require("dh0", dh0.shape[0], dh0.shape[1], task.given.inputs.n, task.net.state_width,
-            optional=True)
-    require("dx", dx.shape[0], dx.shape[1], task.given.inputs.n_steps, task.net.layers[0].D,
-            optional=True)
-    task.arrays["derivatives"] = dh0, dx
-    task.wanted.dh0 = &dh0[0, 0] if dh0.shape[0] > 0 else NULL
-    task.wanted.dx = &dx[0, 0] if dx.shape[0] > 0 else NULL
-
-
-def want_predictions(
-    Task task,
-    floating[:, ::1] hidden,
-    floating[:, ::1] predictions,
-    floating[:, ::1] final,
-    bint activated,
-):
-    """Set where states and outputs are left.
-
-    Parameters
-    ----------
-    hidden : (steps, M) all states; or no rows
-    predictions : (steps, K), or (n, K) unless every step is read; or no rows
-    final : (n, M) the states after the last steps; or no rows
-    activated : bool
-        Whether predictions are h2, else a2.
-    """
-    cdef Wanted* wanted = &task.wanted
-    cdef Py_ssize_t n = task.given.inputs.n, n_steps = task.given.inputs.n_steps
-    require_idle(task)
-    require_given(task, sizeof(floating))
-    require("hidden", hidden.shape[0], hidden.shape[1], n_steps, task.net.head.M,
-            optional=True)
-    require("final", final.shape[0], final.shape[1], n, task.net.state_width, optional=True)
-    require("outputs", predictions.shape[0], predictions.shape[1],
-            n_steps if task.net.head.readout == EVERY else n, task.net.head.K, optional=True)
-    task.arrays["predictions"] = hidden, predictions, final
-    wanted.hidden = &hidden[0, 0] if hidden.shape[0] > 0 else NULL
-    wanted.predictions = &predictions[0, 0] if predictions.shape[0] > 0 else NULL
-    wanted.final = &final[0, 0] if final.shape[0] > 0 else NULL
-    wanted.activated = activated
-
+# ---- calls ---------------------------------------------------------------------------------------
 
 cdef int require_batch(
     Task task, Team team, const Py_ssize_t[::1] ids, Py_ssize_t n_theta, Py_ssize_t itemsize,
@@ -521,6 +325,11 @@ cdef int require_batch(
     cdef Py_ssize_t n = given.inputs.n, n_steps = given.inputs.n_steps
     require_idle(task)
     require_given(task, itemsize)
+    if task.memory.busy:
+        raise RuntimeError(
+            "cbptt's compiled code got work memory that another thread is using; expected one for "
+            "each thread."
+        )
     require("theta", n_theta, itemsize, task.net.P, task.net.itemsize)
     if team.task is not task or team.stopped:
         raise ValueError("cbptt's compiled code got a team of another task, or a stopped one.")
@@ -538,7 +347,8 @@ cdef int require_batch(
         )
     if not backward:
         return 0
-    if given.targets.weights == NULL:
+    if given.targets.weights == NULL or (
+            given.targets.values == NULL and given.targets.labels == NULL):
         raise ValueError("cbptt's compiled code got a task without targets.")
     if given.targets.values == NULL:
         if itemsize == sizeof(float):
@@ -548,33 +358,15 @@ cdef int require_batch(
     return 0
 
 
-cdef int require_labels(
-    const floating* weights, Task task, const Py_ssize_t* ids, Py_ssize_t B
-) except -1:
-    """A class wherever there is a weight"""
-    cdef const Py_ssize_t* labels = task.given.targets.labels
-    cdef Py_ssize_t i, r, end, K = task.net.head.K
-    for i in range(B):
-        r, end = ids[i], ids[i] + 1
-        if task.net.head.readout == EVERY:
-            r, end = task.given.inputs.starts[ids[i]], task.given.inputs.stops[ids[i]]
-        for r in range(r, end):
-            if weights[r] != 0 and not 0 <= labels[r] < K:
-                raise ValueError(
-                    f"cbptt's compiled code got the label {labels[r]}; expected 0 to {K - 1}."
-                )
-    return 0
-
-
 cdef int begin(Task task, void* gradient, const void* theta) except -1:
-    task.memory.busy = True
+    task.busy = task.memory.busy = True
     task.gradient, task.theta, task.failure = gradient, theta, NONE
     return 0
 
 
 cdef int finish(Task task, Team team) except -1:
     """Leave the task as it was before, and raise what went wrong"""
-    task.memory.busy = False
+    task.busy = task.memory.busy = False
     task.gradient, task.theta = NULL, NULL
     team.raise_signal()
     if task.failure == NO_MEMORY:

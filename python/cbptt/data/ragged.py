@@ -379,7 +379,7 @@ def _warn_of_kept(padded: Array, side: str, caller: str) -> None:
         warnings.warn(f"{caller} found {message}.", UserWarning, stacklevel=3)
 
 
-def offsets_of(lengths: Offsets) -> Offsets:
+def offsets_of(lengths: Offsets | Sequence[int]) -> Offsets:
     """(n + 1,) running sum of the lengths, from 0."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.intp)
     np.cumsum(lengths, out=offsets[1:])

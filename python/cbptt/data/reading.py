@@ -14,10 +14,20 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from cbptt._packing import all_finite
 from cbptt.data.frames import column_labels, date_columns, is_nullable_float32, n_levels
 from cbptt.data.times import Times, read_index
 
-__all__ = ["NUMBERS", "Reader", "as_memory", "cast_finite", "finite_rule", "read_array", "spell"]
+__all__ = [
+    "NUMBERS",
+    "Reader",
+    "as_memory",
+    "cast_finite",
+    "finite_rule",
+    "is_plain",
+    "read_array",
+    "spell",
+]
 
 Array: TypeAlias = NDArray[Any]
 Lengths: TypeAlias = NDArray[np.intp]
@@ -82,6 +92,14 @@ def cast_finite(values: Array, dtype: np.dtype[Any], *, caller: str, name: str) 
         rule = finite_rule(given, dtype)
         raise ValueError(f"{caller} got NaN or infinity in {name}{reason}; {rule}.")
     return cast
+
+
+def is_plain(array: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether compiled code of a dtype reads an argument as it is; it is not empty then."""
+    if type(array) is not np.ndarray or array.dtype != dtype:
+        return False
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.size > 0
 
 
 def as_memory(values: Array, dtype: np.dtype[Any]) -> Array:
@@ -299,9 +317,8 @@ class Reader:
         given = values
         with np.errstate(over="ignore", invalid="ignore"):
             values = as_memory(values, dtype)
-            # a finite sum has finite terms; the terms are looked at only if it is not
-            if dtype.kind != "f" or np.isfinite(values.sum()):
-                return values
+        if all_finite(values.reshape(-1)):
+            return values
         finite = ~np.isinf(values) if allow_nan else np.isfinite(values)
         finite = finite.reshape(len(values), -1)
         if finite.all():

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from cbptt._packing import all_finite
 from cbptt.data.ragged import Offsets, Ragged, checked_offsets, offsets_of
-from cbptt.data.reading import NUMBERS, Form, Lengths, Reader, as_memory
+from cbptt.data.reading import NUMBERS, Form, Lengths, Reader, as_memory, is_plain
 from cbptt.data.times import Times
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 Array: TypeAlias = NDArray[Any]
+
+_DTYPES = (np.float32, np.float64, "float32", "float64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,15 @@ class Sequences:
     def __post_init__(self) -> None:
         offsets = checked_offsets(np.asarray(self.offsets), len(self.values), "Sequences")
         object.__setattr__(self, "offsets", offsets)
+
+    @classmethod
+    def known(cls, values: Array, offsets: Offsets, form: Form) -> Self:
+        """Return sequences that are known to be as described, without dates."""
+        sequences = cls.__new__(cls)
+        times = (None,) * (len(offsets) - 1) if form == "list" else ()
+        offsets = np.frombuffer(offsets.tobytes(), np.intp)
+        sequences.__dict__.update(values=values, offsets=offsets, form=form, times=times)
+        return sequences
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -144,6 +156,8 @@ def check_sequences(
         If a shape or a dtype is wrong, a sequence has no steps, a value is not finite, or the dates
         in the index of a data frame go back.
     """
+    if (plain := _read_plain(X, dtype, n_features)) is not None:
+        return plain
     reader = Reader(caller, name, NUMBERS)
     values, lengths, form = _read(reader, X)
     values = values.reshape(len(values), -1)
@@ -280,6 +294,36 @@ def from_channels_first(X: Any) -> Any:
     if isinstance(X, list):
         return [reader.array(item, (2,), i).T for i, item in enumerate(X)]
     return reader.array(X, (3,)).swapaxes(1, 2)
+
+
+def _read_plain(
+    X: Any, dtype: DTypeLike | Literal["auto"], n_features: int | None
+) -> Sequences | None:
+    """Read arrays that the compiled code takes as they are; None for anything else.
+
+    They are an array (n, T, D), or a list of (T_i, D). What is found is the same as by a reader,
+    which takes longer than a small network to compute its outputs.
+    """
+    items = X if type(X) is list else [X]
+    if not items or type(items[0]) is not np.ndarray or items[0].ndim == 0:
+        return None
+    ndim, D = 2 if items is X else 3, n_features or items[0].shape[-1]
+    if isinstance(dtype, str) and dtype == "auto":
+        dtype = np.float32 if items[0].dtype == np.float32 else np.float64
+    if dtype not in _DTYPES:
+        return None
+    dtype = np.dtype(dtype)
+    for item in items:
+        if not is_plain(item, dtype) or item.ndim != ndim or item.shape[-1] != D:
+            return None
+    if items is X:
+        values, offsets = X[0] if len(X) == 1 else np.concatenate(X), offsets_of([*map(len, X)])
+    else:
+        n, T, D = X.shape
+        values, offsets = X.reshape(n * T, D), np.arange(0, n * T + 1, T)
+    if not all_finite(values.reshape(-1)):
+        return None
+    return Sequences.known(values, offsets, "list" if items is X else "3d")
 
 
 def _read(reader: Reader, X: Any) -> tuple[Array, Lengths, Form]:

@@ -7,21 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cbptt._network import Network
-from cbptt._optimizers import Update
-from cbptt._train import (
-    Memory,
-    Task,
-    compute_gradient,
-    predict,
+from cbptt._arrays import (
     set_inputs,
     set_masks,
     set_targets,
-    train,
     want_derivatives,
     want_predictions,
     want_states,
 )
+from cbptt._network import Network
+from cbptt._optimizers import Update
+from cbptt._train import Memory, Task, compute_gradient, predict, train
 from cbptt.engine.results import Dropout, Shard
 from cbptt.engine.threads import in_team
 from cbptt.engine.truncation import Truncation, Window

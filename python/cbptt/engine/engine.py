@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isqrt
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cbptt._arrays import set_inputs, want_predictions
 from cbptt._kernels import FUNCTIONS
 from cbptt._live import Live, Parameters
 from cbptt._losses import LOSSES, evaluate
 from cbptt._network import CELLS, READOUTS, Network
-from cbptt._train import Memory, Task, predict, set_inputs, want_predictions
+from cbptt._train import Memory, Task, predict
 from cbptt.architecture import Architecture, check_blas_size
 from cbptt.data.integers import read_integer
+from cbptt.data.reading import is_plain
 from cbptt.data.sequences import Sequences
 from cbptt.engine.batches import Batches
+from cbptt.engine.blocks import Block
 from cbptt.engine.results import Dropout, Shard, ShardResult
 from cbptt.engine.threads import in_team, one_blas_thread
 from cbptt.engine.truncation import Truncation
@@ -28,6 +31,7 @@ from cbptt.engine.truncation import Truncation
 __all__ = ["Engine", "Predicted", "check_checkpoint"]
 
 Array = NDArray[np.floating]
+Result = TypeVar("Result")
 
 # What computes the products of the recurrence and of its derivatives: the package's own kernels, or
 # BLAS.
@@ -91,7 +95,7 @@ class Engine:
         )
         self._every = architecture.readout == "every"
         self._nothing = np.empty((0, 0), architecture.dtype)
-        self._idle: list[Memory] = []
+        self._idle: list[tuple[Memory, Block | None]] = []
 
     # ---- forward ------------------------------------------------------------------------------
 
@@ -218,6 +222,49 @@ class Engine:
             loss_sum, _ = batches.gradient(gradient, theta, np.arange(n))
         return ShardResult(loss_sum, shard.weight_sum, gradient, dh0, dx)
 
+    # ---- plain arrays -------------------------------------------------------------------------
+
+    def gradient_of_arrays(self, X: Any, Y: Any) -> tuple[float, float, Array] | None:
+        """Run arrays forward and back whose values alone need a check.
+
+        Parameters
+        ----------
+        X : (n, T, D) array
+        Y : (n, T) or (n,) classes, or (n, T, K) or (n, K) values, as the readout needs; the last
+            axis may be missing where K is 1.
+
+        Returns
+        -------
+        loss_sum, weight_sum, gradient (P,), as `gradient` computes them; or None, for arguments of
+        any other kind, and for values that are to be refused.
+        """
+        return self._with_block(X, lambda block, theta: block.gradient(theta, X, Y))
+
+    def predict_arrays(self, X: Any) -> Predicted | None:
+        """Run an array (n, T, D) forward whose values alone need a check.
+
+        Returns
+        -------
+        As `predict`, states included and with n and T as two axes; or None, as
+        `gradient_of_arrays`.
+        """
+        found = self._with_block(X, lambda block, theta: block.predict(theta, X))
+        return found and Predicted(*found)
+
+    def _with_block(self, X: Any, run: Callable[[Block, Array], Result]) -> Result | None:
+        own = self.architecture
+        if self.core.uses_blas or not is_plain(X, own.dtype):
+            return None
+        if X.ndim != 3 or X.shape[2] != own.n_inputs:
+            return None
+        memory, block = self._take(1)
+        try:
+            if block is None or block.shape != X.shape:
+                block = Block(own, self.core, memory, X)
+            return run(block, self.parameters.theta)
+        finally:
+            self._idle.append((memory, block))
+
     # ---- work memory --------------------------------------------------------------------------
 
     @contextmanager
@@ -227,16 +274,19 @@ class Engine:
         It grows to what the largest call needs, and is freed with the network. A call in another
         thread meanwhile gets memory of its own.
         """
-        try:
-            memory = self._idle.pop()
-        except IndexError:
-            memory = Memory(n_threads)
-        if memory.n_threads != n_threads:
-            memory = Memory(n_threads)
+        memory, block = self._take(n_threads)
         try:
             yield memory
         finally:
-            self._idle.append(memory)
+            self._idle.append((memory, block))
+
+    def _take(self, n_threads: int) -> tuple[Memory, Block | None]:
+        """Take work memory that no call uses, and the block that was last prepared to use it."""
+        try:
+            memory, block = self._idle.pop()
+        except IndexError:
+            return Memory(n_threads), None
+        return (memory, block) if memory.n_threads == n_threads else (Memory(n_threads), None)
 
     # ---- the edge -----------------------------------------------------------------------------
 

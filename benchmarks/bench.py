@@ -16,6 +16,7 @@ from report import Report
 from shapes import N_GATES
 from studies import (
     against,
+    calls,
     cells,
     fit,
     intervals,
@@ -41,6 +42,7 @@ STUDIES = {
     "memory": (memory, "what a training step allocates"),
     "predict": (predict, "outputs of a large set"),
     "recompute": (recompute, "exact gradients of long sequences with some states kept"),
+    "calls": (calls, "what a public call adds to its compiled part"),
     "live": (live, "one step of live sequences, beside PyTorch and ONNX Runtime"),
     "long": (long, "a million steps by truncated BPTT: time and memory"),
     "versions": (versions, "this version and another one: time and bits"),
@@ -52,6 +54,7 @@ UNCALIBRATED = (*UNTIMED, "versions")
 WITH_SHAPES = (
     "shapes",
     "awkward",
+    "calls",
     "cells",
     "ragged",
     "threads",

@@ -53,7 +53,7 @@ architecture -> data.integers, data.reading, losses, parameters
 engine.results -> data.sequences, losses
 engine.truncation -> data.integers, data.reading, data.sequences
 engine.batches -> compiled, engine, optimizers
-engine.blocks -> compiled, architecture, data.reading, engine.threads
+engine.blocks -> compiled, architecture, data.reading
 engine.engine -> compiled, architecture, data.integers, data.reading, data.sequences, engine
 network -> compiled, architecture, data.integers, data.reading, data.sequences, engine, losses,
     parameters

@@ -437,8 +437,8 @@ class RNN:
         ValueError, TypeError
             If an argument does not fit; the message names the item.
         """
-        alike = sample_weight, h0, bptt_steps, bptt_stride, checkpoint
-        if not inputs and all(argument is None for argument in alike):
+        is_plain = not inputs and sample_weight is h0 is bptt_steps is bptt_stride is None
+        if is_plain and checkpoint is None:
             found = self._engine.gradient_of_arrays(X, Y)
             if found is not None:
                 loss_sum, weight_sum, gradient = found

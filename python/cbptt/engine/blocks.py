@@ -23,10 +23,10 @@ from cbptt._arrays import (
     want_predictions,
 )
 from cbptt._network import Network
+from cbptt._team import Team
 from cbptt._train import Memory, Task, compute_gradient, predict
 from cbptt.architecture import Architecture, check_blas_size
 from cbptt.data.reading import is_plain
-from cbptt.engine.threads import in_team
 
 __all__ = ["Block"]
 
@@ -86,10 +86,9 @@ class Block:
             if not (self._take_inputs(X) and self._take_targets(Y)):
                 return None
             gradient = np.empty(len(theta), theta.dtype)
-            loss_sum, weight_sum = in_team(
-                1, task, lambda team: compute_gradient(team, task, gradient, theta, self._everyone)
-            )
-            return loss_sum, weight_sum, gradient
+            alone = Team(1, task)
+            loss, weight = compute_gradient(alone, task, gradient, theta, self._everyone)
+            return loss, weight, gradient
         finally:
             release_call(task)
 
@@ -114,7 +113,7 @@ class Block:
             outputs = np.empty((n * T if self._every else n, own.n_outputs), own.dtype)
             final = np.empty((n, own.state_width), own.dtype)
             want_predictions(task, hidden, outputs, final, True)
-            in_team(1, task, lambda team: predict(team, task, theta, self._everyone))
+            predict(Team(1, task), task, theta, self._everyone)
         finally:
             release_call(task)
         if self._every:

@@ -60,7 +60,7 @@ class Block:
         self._of_targets = X.shape[:2] if self._every else X.shape[:1]
         self._classes = own.output_activation == "softmax"
         self._everyone = np.arange(n)
-        self._nothing = nothing = np.empty((0, 0), own.dtype)
+        nothing = np.empty((0, 0), own.dtype)
         self._task = Task(core, memory)
         starts = np.arange(0, n * T, T)
         set_inputs(self._task, X.reshape(n * T, D), starts, starts + T, nothing)

@@ -105,7 +105,7 @@ _head -> _blas, _cut, _kernels, _losses, _network, _packing
 _part -> _arena, _cut, _head, _inputs, _network, _packing, _stack, _team
 _arrays -> _head, _inputs, _losses, _network, _packing, _part
 _train -> _arena, _arrays, _cut, _inputs, _kernels, _network, _optimizers, _packing, _part, _team
-_live -> _arena, _cut, _kernels, _losses, _network, _recurrence
+_live -> _arena, _cut, _kernels, _losses, _network, _packing, _recurrence
 _rollout -> _arena, _kernels, _live, _losses, _network
 """
 

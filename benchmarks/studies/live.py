@@ -122,6 +122,8 @@ def ways(n: int, dtype: str, cell: str) -> dict[str, tuple[Step, Any, Any]]:
     """Name to a step, its inputs and its first state; who is not installed is left out."""
     model = fitted(dtype, cell)
     network = model.network_
+    # peers read a copy: once parameters are handed out, every step compares them
+    copied = network.astype(network.dtype)
     x = np.random.default_rng(1).normal(size=(n, D)).astype(dtype)
     h = model.start(n)
     zeros = np.zeros((n, M), dtype)  # h, as the states of a start are
@@ -135,11 +137,11 @@ def ways(n: int, dtype: str, cell: str) -> dict[str, tuple[Step, Any, Any]]:
         state: Any = torch.from_numpy(zeros)
         state = (state, state) if cell == "lstm" else state
         name = f"PyTorch {cell.upper()}Cell"
-        found[name] = (in_pytorch(network), torch.from_numpy(x), state)
+        found[name] = (in_pytorch(copied), torch.from_numpy(x), state)
     if dtype == "float32":
         with suppress(ImportError):
             state = (zeros[None], zeros[None]) if cell == "lstm" else zeros[None]
-            found["ONNX Runtime"] = (in_onnxruntime(network), x[None], state)
+            found["ONNX Runtime"] = (in_onnxruntime(copied), x[None], state)
     return found
 
 

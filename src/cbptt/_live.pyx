@@ -21,6 +21,7 @@ from cbptt._losses cimport output
 from cbptt._network cimport (
     BLOCKS, LSTM, RNN, STEPS, Head, Layer, Network, Packed, pack_parameters, place_packed
 )
+from cbptt._packing cimport are_finite
 from cbptt._recurrence cimport Track, Workspace, recur_forward
 
 
@@ -140,15 +141,6 @@ cdef void step(
     for i in range(n):
         memcpy(out + i * K, z + i * LK, K * sizeof(floating))
     restore_mode(mode)
-
-
-cdef bint all_finite(const floating* v, Py_ssize_t n) noexcept nogil:
-    """Without an early end, so that the loop can be vectorised"""
-    cdef Py_ssize_t i
-    cdef int odd = 0
-    for i in range(n):
-        odd += not v[i] - v[i] == 0
-    return odd == 0
 
 
 cdef bint look_at(Py_buffer* view, object array, Py_ssize_t columns, char code) except -1:
@@ -281,11 +273,11 @@ cdef class Live:
         n = of_x.shape[0]
         if n == of_h.shape[0] and n > 0:
             if self.single:
-                finite = (all_finite(<const float*> of_x.buf, n * D)
-                          and all_finite(<const float*> of_h.buf, n * M))
+                finite = (are_finite(<const float*> of_x.buf, n * D)
+                          and are_finite(<const float*> of_h.buf, n * M))
             else:
-                finite = (all_finite(<const double*> of_x.buf, n * D)
-                          and all_finite(<const double*> of_h.buf, n * M))
+                finite = (are_finite(<const double*> of_x.buf, n * D)
+                          and are_finite(<const double*> of_h.buf, n * M))
         if not finite:
             PyBuffer_Release(&of_x)
             PyBuffer_Release(&of_h)
@@ -320,9 +312,9 @@ cdef class Live:
             place_step(&stepping, &arena, net, n)
             require_whole(&arena)
             if self.single:
-                finite = all_finite(<const float*> of_out.buf, n * K)
+                finite = are_finite(<const float*> of_out.buf, n * K)
             else:
-                finite = all_finite(<const double*> of_out.buf, n * K)
+                finite = are_finite(<const double*> of_out.buf, n * K)
             PyBuffer_Release(&of_out)
             PyBuffer_Release(&of_h_new)
             if not finite:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cbptt.data.reading import Reader, spell
 
-__all__ = ["Ragged", "checked_offsets", "offsets_of"]
+__all__ = ["Ragged", "checked_offsets", "locked", "offsets_of"]
 
 Array: TypeAlias = NDArray[Any]
 Offsets: TypeAlias = NDArray[np.intp]
@@ -84,6 +84,17 @@ class Ragged:
             )
         object.__setattr__(self, "values", np.asarray(values).view())
         object.__setattr__(self, "offsets", checked_offsets(offsets, len(values), "Ragged"))
+
+    @classmethod
+    def known(cls, values: Array, offsets: Offsets) -> Ragged:
+        """Return sequences that are known to be as described, of offsets that cannot be written to.
+
+        For what the package itself has made: nothing is checked or copied.
+        """
+        ragged = object.__new__(cls)
+        object.__setattr__(ragged, "values", values)
+        object.__setattr__(ragged, "offsets", offsets)
+        return ragged
 
     def __setstate__(self, state: list[Any]) -> None:
         """Check what a pickle or a copy brings as anything else."""
@@ -386,12 +397,16 @@ def offsets_of(lengths: Offsets | Sequence[int]) -> Offsets:
     return offsets
 
 
+def locked(offsets: Offsets) -> Offsets:
+    """Return a copy that cannot be written to: bytes, whose arrays cannot be made writable."""
+    memory = offsets.tobytes()
+    return np.frombuffer(memory, np.intp) if memory else np.empty(0, np.intp)
+
+
 def checked_offsets(offsets: Array, n_steps: int, caller: str) -> Offsets:
     """Return a copy of offsets that cannot be written to, or say why they are none."""
-    # in a buffer of bytes, whose arrays cannot be made writable again
-    memory = offsets.astype(np.intp, copy=False).tobytes()
-    offsets = np.frombuffer(memory, np.intp) if memory else np.empty(0, np.intp)
-    if not (memory and offsets[0] == 0 and offsets[-1] == n_steps):
+    offsets = locked(offsets.astype(np.intp, copy=False))
+    if not (len(offsets) and offsets[0] == 0 and offsets[-1] == n_steps):
         raise ValueError(
             f"{caller} got offsets {offsets[:1]} .. {offsets[-1:]} for {n_steps} steps; "
             f"expected them to run from 0 to {n_steps}."

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cbptt._packing import all_finite
-from cbptt.data.ragged import Offsets, Ragged, checked_offsets, offsets_of
+from cbptt.data.ragged import Offsets, Ragged, checked_offsets, locked, offsets_of
 from cbptt.data.reading import NUMBERS, Form, Lengths, Reader, as_memory, is_plain
 from cbptt.data.times import Times
 
@@ -63,7 +63,6 @@ class Sequences:
         """Return sequences that are known to be as described, without dates."""
         sequences = cls.__new__(cls)
         times = (None,) * (len(offsets) - 1) if form == "list" else ()
-        offsets = np.frombuffer(offsets.tobytes(), np.intp)
         sequences.__dict__.update(values=values, offsets=offsets, form=form, times=times)
         return sequences
 
@@ -111,7 +110,7 @@ class Sequences:
         if self.form in ("2d", "3d"):
             n = len(self)
             return values.reshape(n, self.n_steps // n, *values.shape[1:])
-        ragged = Ragged(np.ascontiguousarray(values), self.offsets)
+        ragged = Ragged.known(np.ascontiguousarray(values), self.offsets)
         return ragged if self.form == "ragged" else np.asarray(ragged)
 
 
@@ -301,29 +300,42 @@ def _read_plain(
 ) -> Sequences | None:
     """Read arrays that the compiled code takes as they are; None for anything else.
 
-    They are an array (n, T, D), or a list of (T_i, D). What is found is the same as by a reader,
-    which takes longer than a small network to compute its outputs.
+    They are an array (n, T, D), a Ragged, or a list of (T_i, D). What is found is the same as by a
+    reader, which takes longer than a small network to compute its outputs.
     """
-    items = X if type(X) is list else [X]
-    if not items or type(items[0]) is not np.ndarray or items[0].ndim == 0:
+    form: Form
+    items: list[Any]
+    if type(X) is list:
+        form, items = "list", X
+    elif isinstance(X, Ragged):
+        form, items = "ragged", [X.values]
+    else:
+        form, items = "3d", [X]
+    if not items or type(items[0]) is not np.ndarray:
         return None
-    ndim, D = 2 if items is X else 3, n_features or items[0].shape[-1]
+    shape, ndim = items[0].shape, 3 if form == "3d" else 2
     if isinstance(dtype, str) and dtype == "auto":
         dtype = np.float32 if items[0].dtype == np.float32 else np.float64
-    if dtype not in _DTYPES:
+    if len(shape) != ndim or dtype not in _DTYPES:
         return None
-    dtype = np.dtype(dtype)
+    dtype, D = np.dtype(dtype), n_features or shape[-1]
     for item in items:
         if not is_plain(item, dtype) or item.ndim != ndim or item.shape[-1] != D:
             return None
-    if items is X:
-        values, offsets = X[0] if len(X) == 1 else np.concatenate(X), offsets_of([*map(len, X)])
+
+    if form == "list":
+        values = X[0] if len(X) == 1 else np.concatenate(X)
+        offsets = locked(offsets_of([len(x) for x in X]))
+    elif form == "ragged":
+        values, offsets = X.values, X.offsets
+        if offsets[-1] != len(values):  # the shape of an array can be changed in place
+            return None
     else:
-        n, T, D = X.shape
-        values, offsets = X.reshape(n * T, D), np.arange(0, n * T + 1, T)
+        values = X.reshape(-1, D)
+        offsets = locked(np.arange(0, len(values) + 1, shape[1]))
     if not all_finite(values.reshape(-1)):
         return None
-    return Sequences.known(values, offsets, "list" if items is X else "3d")
+    return Sequences.known(values, offsets, form)
 
 
 def _read(reader: Reader, X: Any) -> tuple[Array, Lengths, Form]:

@@ -8,6 +8,13 @@
 
 #define GATES 4 /* blocks of a row of gates */
 
+/* Each function of a step waits for the one before it. So a few rows do not fill the processor,
+ * unless twice as many lines of units are computed side by side, whose sums then fit. */
+#define FEW_ROWS(n) (2 * GATES * (n) <= REGISTERS)
+
+/* What is compiled for two numbers of lines. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* Before the compiler looks for vectors, a loop of constant length would be unrolled. */
 #define FOR_LINE _Pragma("GCC unroll 1") _Pragma("GCC ivdep") for (ptrdiff_t j = 0; j < PANEL; j++)
 
@@ -24,8 +31,9 @@ static ptrdiff_t padded(ptrdiff_t n)
 /* Panels that lie one behind the other, of a few rows: sums + A P + A' P' + ..
  *     out OUT (rows, panels * PANEL) rows ld apart;  sums IN, the same shape, rows lds apart, or
  * NULL */
-static void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff_t lds, ptrdiff_t rows,
-                       ptrdiff_t panels, const product *products, int n_products)
+ALWAYS_INLINE void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff_t lds,
+                              ptrdiff_t rows, ptrdiff_t panels, const product *products,
+                              int n_products)
 {
     const ptrdiff_t n_calls = fewest_parts(panels, most_panels(rows));
     for (ptrdiff_t call = 0; call < n_calls; call++) {
@@ -45,8 +53,8 @@ static void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff_t lds,
 /* ---- LSTM: forward -------------------------------------------------------------------------- */
 
 /* c_t = f c_{t-1} + i g,  h_t = o tanh c_t,  of a line of units */
-static void finish_lstm(real *restrict gates, real *restrict c, real *restrict h,
-                        const real *restrict sums, const real *restrict c_prev, ptrdiff_t L)
+ALWAYS_INLINE void finish_lstm(real *restrict gates, real *restrict c, real *restrict h,
+                               const real *restrict sums, const real *restrict c_prev, ptrdiff_t L)
 {
     real i[PANEL], f[PANEL], g[PANEL], o[PANEL];
     FOR_LINE i[j] = logistic(sums[j]);
@@ -64,15 +72,17 @@ static void finish_lstm(real *restrict gates, real *restrict c, real *restrict h
     FOR_LINE h[j] = o[j] * hyperbolic_tangent(c[j]);
 }
 
-/* i, f, o = logistic, g = tanh of W x_t + R m h_{t-1} + b */
-void NAME(lstm_forward)(const cbptt_cell_forward *s)
+/* A step, some lines of units at a time */
+ALWAYS_INLINE void lstm_step(const cbptt_cell_forward *s, const ptrdiff_t most)
 {
-    const ptrdiff_t M = s->M, D = s->D, L = padded(M);
+    const ptrdiff_t M = s->M, D = s->D, L = padded(M), n_panels = L / PANEL;
     const real *x = s->x, *inner = s->inner, *c_prev = s->c_prev, *start = s->sums;
     const real *ih = s->ih, *hh = s->hh;
     real *gates = s->gates, *c = s->c, *h = s->h;
 
-    for (ptrdiff_t j = 0; j < M; j += PANEL)
+    for (ptrdiff_t line = 0; line < n_panels; line += most) {
+        const ptrdiff_t lines = most == 1 || n_panels - line == 1 ? 1 : most;
+        const ptrdiff_t j = line * PANEL, width = lines * GATES * PANEL;
         FOR_TILES(s->n, most_rows(GATES))
         {
             const product products[2] = {
@@ -80,14 +90,25 @@ void NAME(lstm_forward)(const cbptt_cell_forward *s)
                 {x + i * s->ldx, s->ldx, 1, ih + GATES * j * D, PANEL * D, D},
             };
             real sums[MAX_TILE * GATES * PANEL];
-            sum_panels(sums, GATES * PANEL, start + i * s->ld_sums + GATES * j, s->ld_sums, rows,
-                       GATES, products, D > 0 ? 2 : 1);
-            for (ptrdiff_t r = 0; r < rows; r++) {
-                const ptrdiff_t at = (i + r) * L + j;
-                finish_lstm(gates + GATES * (i + r) * L + j, c + at, h + at,
-                            sums + r * GATES * PANEL, c_prev + at, L);
-            }
+            sum_panels(sums, width, start + i * s->ld_sums + GATES * j, s->ld_sums, rows,
+                       lines * GATES, products, D > 0 ? 2 : 1);
+            for (ptrdiff_t r = 0; r < rows; r++)
+                for (ptrdiff_t p = 0; p < lines; p++) {
+                    const ptrdiff_t at = (i + r) * L + j + p * PANEL;
+                    finish_lstm(gates + at + (GATES - 1) * (i + r) * L, c + at, h + at,
+                                sums + r * width + p * GATES * PANEL, c_prev + at, L);
+                }
         }
+    }
+}
+
+/* i, f, o = logistic, g = tanh of W x_t + R m h_{t-1} + b */
+void NAME(lstm_forward)(const cbptt_cell_forward *s)
+{
+    if (FEW_ROWS(s->n))
+        lstm_step(s, 2);
+    else
+        lstm_step(s, 1);
 }
 
 /* ---- backward: dL/dh_t of some lines of units ----------------------------------------------- */
@@ -192,9 +213,9 @@ void NAME(lstm_backward)(const cbptt_cell_backward *s)
 /* ---- GRU: forward --------------------------------------------------------------------------- */
 
 /* n = tanh(sums_n + r q),  h_t = (1 - z) n + z h_{t-1},  of a line of units */
-static void finish_gru(real *restrict gates, real *restrict h, const real *restrict rz,
-                       const real *restrict sums_n, const real *restrict q,
-                       const real *restrict h_prev, ptrdiff_t L)
+ALWAYS_INLINE void finish_gru(real *restrict gates, real *restrict h, const real *restrict rz,
+                              const real *restrict sums_n, const real *restrict q,
+                              const real *restrict h_prev, ptrdiff_t L)
 {
     real r[PANEL], z[PANEL], n[PANEL];
     FOR_LINE r[j] = logistic(rz[j]);
@@ -210,18 +231,17 @@ static void finish_gru(real *restrict gates, real *restrict h, const real *restr
     }
 }
 
-/* r, z = logistic of W x_t + R m h_{t-1} + b;  sums_n = W x_t + b;  q = R m h_{t-1} + b */
-void NAME(gru_forward)(const cbptt_cell_forward *s)
+/* A step, some lines of units at a time */
+ALWAYS_INLINE void gru_step(const cbptt_cell_forward *s, const ptrdiff_t most)
 {
-    const ptrdiff_t M = s->M, D = s->D, L = padded(M), n_panels = L / PANEL;
+    const ptrdiff_t M = s->M, D = s->D, L = padded(M), n_panels = L / PANEL, ld = most * PANEL;
     const real *x = s->x, *inner = s->inner, *h_prev = s->h_prev;
     const real *start = s->sums, *start_n = s->sums_n, *start_q = s->bias_q;
     const real *ih = s->ih, *hh = s->hh, *ih_n = s->ih_n, *hh_q = s->hh_q;
     real *gates = s->gates, *h = s->h;
 
-    /* two lines of units at a time: as many panels as an LSTM's gates have */
-    for (ptrdiff_t line = 0; line < n_panels; line += 2) {
-        const ptrdiff_t lines = n_panels - line < 2 ? 1 : 2, j = line * PANEL;
+    for (ptrdiff_t line = 0; line < n_panels; line += most) {
+        const ptrdiff_t lines = n_panels - line < most ? n_panels - line : most, j = line * PANEL;
         FOR_TILES(s->n, most_rows(GATES))
         {
             const real *x_i = x + i * s->ldx, *inner_i = inner + i * L;
@@ -230,20 +250,30 @@ void NAME(gru_forward)(const cbptt_cell_forward *s)
             const product of_n = {x_i, s->ldx, 1, ih_n + j * D, PANEL * D, D};
             const product of_q = {inner_i, L, 1, hh_q + j * M, PANEL * M, M};
             real rz[MAX_TILE * 4 * PANEL], sums_n[MAX_TILE * 2 * PANEL], q[MAX_TILE * 2 * PANEL];
-            sum_panels(rz, 4 * PANEL, start + i * s->ld_sums + 2 * j, s->ld_sums, rows, 2 * lines,
+            sum_panels(rz, 2 * ld, start + i * s->ld_sums + 2 * j, s->ld_sums, rows, 2 * lines,
                        of_rz, D > 0 ? 2 : 1);
-            sum_panels(sums_n, 2 * PANEL, start_n + i * s->ld_sums_n + j, s->ld_sums_n, rows, lines,
-                       &of_n, D > 0 ? 1 : 0);
-            sum_panels(q, 2 * PANEL, start_q + j, 0, rows, lines, &of_q, 1);
+            sum_panels(sums_n, ld, start_n + i * s->ld_sums_n + j, s->ld_sums_n, rows, lines, &of_n,
+                       D > 0 ? 1 : 0);
+            sum_panels(q, ld, start_q + j, 0, rows, lines, &of_q, 1);
             for (ptrdiff_t r = 0; r < rows; r++)
                 for (ptrdiff_t p = 0; p < lines; p++) {
                     const ptrdiff_t at = (i + r) * L + j + p * PANEL;
                     finish_gru(gates + at + (GATES - 1) * (i + r) * L, h + at,
-                               rz + (4 * r + 2 * p) * PANEL, sums_n + (2 * r + p) * PANEL,
-                               q + (2 * r + p) * PANEL, h_prev + at, L);
+                               rz + 2 * r * ld + 2 * p * PANEL, sums_n + r * ld + p * PANEL,
+                               q + r * ld + p * PANEL, h_prev + at, L);
                 }
         }
     }
+}
+
+/* r, z = logistic of W x_t + R m h_{t-1} + b;  sums_n = W x_t + b;  q = R m h_{t-1} + b */
+void NAME(gru_forward)(const cbptt_cell_forward *s)
+{
+    /* two lines have as many panels as an LSTM's gates */
+    if (FEW_ROWS(s->n))
+        gru_step(s, 4);
+    else
+        gru_step(s, 2);
 }
 
 /* ---- GRU: backward -------------------------------------------------------------------------- */

@@ -709,12 +709,14 @@ def test_networks_tasks_and_memories_of_impossible_sizes_are_refused():
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r"n_threads|checkpoint|an update by"):
             call()
-    for kind in (_network.Network, _train.Task, _train.Memory, _team.Team, _live.Live):
+    kinds = _network.Network, _arrays.Arrays, _train.Task, _train.Memory, _team.Team, _live.Live
+    for kind in kinds:
         with pytest.raises(TypeError):
             kind.__new__(kind)
     net = make_net()
     for call in (
         lambda: _train.Task(None, _train.Memory(1)), lambda: _train.Task(core, None),
+        lambda: _arrays.Arrays(None),
         lambda: _live.Live(None, net._parameters, np.empty, net.dtype),
         lambda: _live.Live(core, None, np.empty, net.dtype),
     ):  # fmt: skip

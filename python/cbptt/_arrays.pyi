@@ -2,8 +2,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from cbptt._network import Network
+
 @disjoint_base
-class Arrays: ...
+class Arrays:
+    def __new__(cls, network: Network, *_: object, **__: object) -> Arrays: ...
 
 def set_inputs(
     arrays: Arrays,

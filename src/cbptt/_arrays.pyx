@@ -9,13 +9,21 @@ from cython cimport floating
 from cbptt._head cimport Targets
 from cbptt._inputs cimport Inputs
 from cbptt._losses cimport LOG_LOSS
-from cbptt._network cimport EVERY
+from cbptt._network cimport EVERY, Network
 from cbptt._packing cimport are_finite, are_from_0_to_1
 from cbptt._part cimport Given, Wanted
 
 
 cdef class Arrays:
-    """What a task reads, and where it leaves what was wanted; see `cbptt._train.Task`."""
+    """What a task reads, and where it leaves what was wanted; see `cbptt._train.Task`.
+
+    Parameters
+    ----------
+    network : Network
+    """
+
+    def __cinit__(self, Network network, *_, **__):
+        self.net, self.kept = network, {}
 
 
 # ---- comparisons ---------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ cdef class Task(Arrays):
     def __cinit__(self, Network network, Memory memory, Py_ssize_t checkpoint=0):
         if checkpoint < 0:
             raise ValueError(f"Task got checkpoint={checkpoint}; expected at least 0.")
-        self.net, self.memory, self.kept = network, memory, {}
+        self.memory = memory
         self.given.inputs.checkpoint = checkpoint
 
     def help(self, Team team, Py_ssize_t thread):

@@ -13,7 +13,7 @@
 #define FEW_ROWS(n) (2 * GATES * (n) <= REGISTERS)
 
 /* What is compiled for two numbers of lines. */
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* Before the compiler looks for vectors, a loop of constant length would be unrolled. */
 #define FOR_LINE _Pragma("GCC unroll 1") _Pragma("GCC ivdep") for (ptrdiff_t j = 0; j < PANEL; j++)
@@ -31,9 +31,9 @@ static ptrdiff_t padded(ptrdiff_t n)
 /* Panels that lie one behind the other, of a few rows: sums + A P + A' P' + ..
  *     out OUT (rows, panels * PANEL) rows ld apart;  sums IN, the same shape, rows lds apart, or
  * NULL */
-ALWAYS_INLINE void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff_t lds,
-                              ptrdiff_t rows, ptrdiff_t panels, const product *products,
-                              int n_products)
+static ALWAYS_INLINE void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff_t lds,
+                                     ptrdiff_t rows, ptrdiff_t panels, const product *products,
+                                     int n_products)
 {
     const ptrdiff_t n_calls = fewest_parts(panels, most_panels(rows));
     for (ptrdiff_t call = 0; call < n_calls; call++) {
@@ -53,8 +53,9 @@ ALWAYS_INLINE void sum_panels(real *out, ptrdiff_t ld, const real *sums, ptrdiff
 /* ---- LSTM: forward -------------------------------------------------------------------------- */
 
 /* c_t = f c_{t-1} + i g,  h_t = o tanh c_t,  of a line of units */
-ALWAYS_INLINE void finish_lstm(real *restrict gates, real *restrict c, real *restrict h,
-                               const real *restrict sums, const real *restrict c_prev, ptrdiff_t L)
+static ALWAYS_INLINE void finish_lstm(real *restrict gates, real *restrict c, real *restrict h,
+                                      const real *restrict sums, const real *restrict c_prev,
+                                      ptrdiff_t L)
 {
     real i[PANEL], f[PANEL], g[PANEL], o[PANEL];
     FOR_LINE i[j] = logistic(sums[j]);
@@ -73,7 +74,7 @@ ALWAYS_INLINE void finish_lstm(real *restrict gates, real *restrict c, real *res
 }
 
 /* A step, some lines of units at a time */
-ALWAYS_INLINE void lstm_step(const cbptt_cell_forward *s, const ptrdiff_t most)
+static ALWAYS_INLINE void lstm_step(const cbptt_cell_forward *s, const ptrdiff_t most)
 {
     const ptrdiff_t M = s->M, D = s->D, L = padded(M), n_panels = L / PANEL;
     const real *x = s->x, *inner = s->inner, *c_prev = s->c_prev, *start = s->sums;
@@ -213,9 +214,10 @@ void NAME(lstm_backward)(const cbptt_cell_backward *s)
 /* ---- GRU: forward --------------------------------------------------------------------------- */
 
 /* n = tanh(sums_n + r q),  h_t = (1 - z) n + z h_{t-1},  of a line of units */
-ALWAYS_INLINE void finish_gru(real *restrict gates, real *restrict h, const real *restrict rz,
-                              const real *restrict sums_n, const real *restrict q,
-                              const real *restrict h_prev, ptrdiff_t L)
+static ALWAYS_INLINE void finish_gru(real *restrict gates, real *restrict h,
+                                     const real *restrict rz, const real *restrict sums_n,
+                                     const real *restrict q, const real *restrict h_prev,
+                                     ptrdiff_t L)
 {
     real r[PANEL], z[PANEL], n[PANEL];
     FOR_LINE r[j] = logistic(rz[j]);
@@ -232,7 +234,7 @@ ALWAYS_INLINE void finish_gru(real *restrict gates, real *restrict h, const real
 }
 
 /* A step, some lines of units at a time */
-ALWAYS_INLINE void gru_step(const cbptt_cell_forward *s, const ptrdiff_t most)
+static ALWAYS_INLINE void gru_step(const cbptt_cell_forward *s, const ptrdiff_t most)
 {
     const ptrdiff_t M = s->M, D = s->D, L = padded(M), n_panels = L / PANEL, ld = most * PANEL;
     const real *x = s->x, *inner = s->inner, *h_prev = s->h_prev;

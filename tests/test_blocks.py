@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
+import warnings
 import weakref
 from typing import Any
 
@@ -281,6 +282,25 @@ def test_arrays_that_are_not_read_become_the_same_sequences(dtype, name):
         plain.offsets.flags.writeable = True
     again = pickle.loads(pickle.dumps(plain))
     assert_array_equal(again.offsets, plain.offsets)
+
+
+@pytest.mark.parametrize("name", ["list of one", "ragged"])
+def test_a_shape_that_is_changed_in_place_leaves_the_sequences_as_they_were(name):
+    array = np.arange(6.0).reshape(3, 2)
+    X = [array] if name == "list of one" else Ragged(array, [0, 1, 3])
+    sequences = check_sequences(X, caller="test")
+    changed = array if name == "list of one" else X.values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy from 2.5 on
+        changed.shape = (2, 3)
+    assert sequences.values.shape == (3, 2)
+
+
+@pytest.mark.parametrize("values", [np.array(["a", 1, None], object), np.zeros((3, 2, 2))])
+def test_values_that_no_ragged_can_have_are_refused(values):
+    sequences = check_sequences(Ragged(np.zeros((3, 2)), [0, 1, 3]), caller="test")
+    with pytest.raises((TypeError, ValueError), match="Ragged got values"):
+        sequences.shape_like(values)
 
 
 @pytest.mark.parametrize(

@@ -64,35 +64,20 @@ class Ragged:
     offsets: Offsets
 
     def __post_init__(self) -> None:
-        values, offsets = self.values, np.array(self.offsets)
-        if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
-            raise TypeError(
-                f"Ragged got values of type {type(values).__name__}; expected an ndarray. "
-                "Ragged.from_sequences and Ragged.from_flat convert other data."
-            )
-        if values.dtype.hasobject:
-            raise TypeError(f"Ragged got values of dtype {values.dtype}; expected no objects.")
-        if values.ndim not in (1, 2) or not values.flags.c_contiguous:
-            raise ValueError(
-                f"Ragged got values of shape {values.shape} and strides {values.strides}; expected "
-                "(steps, D) or (steps,), C-contiguous. np.ascontiguousarray makes it so."
-            )
+        values, offsets = _checked_values(self.values), np.array(self.offsets)
         if offsets.ndim != 1 or offsets.dtype.kind not in "iu":
             raise TypeError(
                 f"Ragged got offsets of dtype {offsets.dtype} and shape {offsets.shape}; expected "
                 "integers of shape (n_sequences + 1,)."
             )
-        object.__setattr__(self, "values", np.asarray(values).view())
+        object.__setattr__(self, "values", values)
         object.__setattr__(self, "offsets", checked_offsets(offsets, len(values), "Ragged"))
 
     @classmethod
-    def known(cls, values: Array, offsets: Offsets) -> Ragged:
-        """Return sequences that are known to be as described, of offsets that cannot be written to.
-
-        For what the package itself has made: nothing is checked or copied.
-        """
+    def of_checked_offsets(cls, values: Array, offsets: Offsets) -> Ragged:
+        """Return sequences whose offsets are those of checked ones, of as many steps as values."""
         ragged = object.__new__(cls)
-        object.__setattr__(ragged, "values", values)
+        object.__setattr__(ragged, "values", _checked_values(values))
         object.__setattr__(ragged, "offsets", offsets)
         return ragged
 
@@ -388,6 +373,23 @@ def _warn_of_kept(padded: Array, side: str, caller: str) -> None:
                 message += argument
     if message:
         warnings.warn(f"{caller} found {message}.", UserWarning, stacklevel=3)
+
+
+def _checked_values(values: Any) -> Array:
+    """Return a view of what can be the values of a Ragged, or say why it cannot."""
+    if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f"Ragged got values of type {type(values).__name__}; expected an ndarray. "
+            "Ragged.from_sequences and Ragged.from_flat convert other data."
+        )
+    if values.dtype.hasobject:
+        raise TypeError(f"Ragged got values of dtype {values.dtype}; expected no objects.")
+    if values.ndim not in (1, 2) or not values.flags.c_contiguous:
+        raise ValueError(
+            f"Ragged got values of shape {values.shape} and strides {values.strides}; expected "
+            "(steps, D) or (steps,), C-contiguous. np.ascontiguousarray makes it so."
+        )
+    return np.asarray(values).view()
 
 
 def offsets_of(lengths: Offsets | Sequence[int]) -> Offsets:

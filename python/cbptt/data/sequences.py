@@ -110,7 +110,7 @@ class Sequences:
         if self.form in ("2d", "3d"):
             n = len(self)
             return values.reshape(n, self.n_steps // n, *values.shape[1:])
-        ragged = Ragged.known(np.ascontiguousarray(values), self.offsets)
+        ragged = Ragged.of_checked_offsets(np.ascontiguousarray(values), self.offsets)
         return ragged if self.form == "ragged" else np.asarray(ragged)
 
 
@@ -335,7 +335,8 @@ def _read_plain(
         offsets = locked(np.arange(0, len(values) + 1, shape[1]))
     if not all_finite(values.reshape(-1)):
         return None
-    return Sequences.known(values, offsets, form)
+    # a view, as the shape of a user's array can be changed in place
+    return Sequences.known(values.view(), offsets, form)
 
 
 def _read(reader: Reader, X: Any) -> tuple[Array, Lengths, Form]:
